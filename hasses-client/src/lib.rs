@@ -1,1 +1,2 @@
-//! x
+//! Client of the hasses daemon.
+pub mod wire;

@@ -1,0 +1,133 @@
+//! Everything the daemon is told, after flags, classic switches and files have been read.
+//!
+//! The rest of the daemon sees only [`Config`]; where a value came from is this folder's business.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hasses_adapters::SourceUrl;
+use hasses_client::wire::{Delimiter, LogLevel};
+
+/// What the daemon does.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where subscribers connect. At least one.
+    pub listen: Vec<ListenAddress>,
+    /// The one URL path that subscribes; begins with `/`.
+    pub path: String,
+    /// Where commands come from. May be empty (nothing can be published then; a warning says so).
+    pub control: Vec<SourceUrl>,
+    /// TCP control may bind to more than loopback. Classic switches imply it.
+    pub allow_remote_control: bool,
+    /// What `Access-Control-Allow-Origin` says.
+    pub cors: Cors,
+    /// What is logged, where to, and how.
+    pub log: Log,
+    /// What ends a message of classic text.
+    pub delimiter: Delimiter,
+    /// A subscribed connection may send a new request and is subscribed anew.
+    pub allow_reinit: bool,
+    /// Threads that hold subscribers. At least 1.
+    pub shards: usize,
+    /// The limits.
+    pub limits: Limits,
+    /// Started by classic switches: a line at start says where the modern default would be safer.
+    pub classic: bool,
+}
+
+/// An address of the SSE endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// IPv4 or IPv6, with port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// What other origins may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// `["*"]`, or origins as browsers send them (`https://example.com`); the one that matches is echoed.
+    pub origins: Vec<String>,
+    /// Send `Access-Control-Allow-Credentials: true`; only with explicit origins.
+    pub credentials: bool,
+}
+
+/// What is logged, where to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How much.
+    pub level: LogLevel,
+    /// Where to; `None` is standard output.
+    pub file: Option<PathBuf>,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `2026-01-31 13:45:07 hasses: text`, local time.
+    Text,
+    /// The text alone (classic's `-nodaemon`).
+    Bare,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every limit. What happens at each stands in the README.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message on a control channel in bytes.
+    pub max_message: usize,
+    /// Longest request head in bytes.
+    pub max_head: usize,
+    /// Time in which a request head must be complete.
+    pub head_timeout: Duration,
+    /// Topics that one subscription may name.
+    pub max_topics: usize,
+    /// Subscribers at one time; `None` is what the descriptor limit allows.
+    pub max_subscribers: Option<usize>,
+    /// Control connections at one time, all sources together.
+    pub max_control_connections: usize,
+    /// Bytes that may wait for one subscriber; one event always fits, however large.
+    pub outbox: usize,
+    /// Bytes that the kernel may hold for one subscriber (`SO_SNDBUF`).
+    pub send_buffer: usize,
+    /// Bytes of publishes on their way from the hub to the shards.
+    pub in_flight: usize,
+    /// A comment goes out when nothing else did for so long.
+    pub heartbeat: Duration,
+    /// A subscriber is ended after so long; `None` is never.
+    pub max_age: Option<Duration>,
+    /// Browsers that are told to come back later wait so long, plus up to as much again.
+    pub retry: Duration,
+    /// Quiet time that ends a classic message without terminator on a Unix socket, a FIFO and loopback TCP.
+    pub quiet_local: Duration,
+    /// The same on other TCP.
+    pub quiet_remote: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 1024 * 1024,
+            // nginx allows 4 x 8 KiB, node 16 KiB, Apache 8 KiB a line.
+            max_head: 16 * 1024,
+            head_timeout: Duration::from_secs(20),
+            max_topics: 256,
+            max_subscribers: None,
+            max_control_connections: 256,
+            outbox: 1024 * 1024,
+            // Unlimited, one stalled subscriber absorbs 3.6 MB in the kernel, and some hundreds exhaust its TCP memory.
+            send_buffer: 64 * 1024,
+            in_flight: 16 * 1024 * 1024,
+            heartbeat: Duration::from_secs(15),
+            max_age: None,
+            retry: Duration::from_secs(5),
+            quiet_local: Duration::from_millis(2),
+            quiet_remote: Duration::from_millis(250),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Which core runs what, and how many descriptors a process may have: the two things a server inherits from us.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The two cores of a measurement.
+pub(crate) struct Cores {
+    /// Runs the server under test, and nothing else of ours.
+    pub(crate) server: usize,
+    /// Runs the loader.
+    pub(crate) loader: usize,
+}
+
+impl Cores {
+    /// The first two cores that this process may use.
+    pub(crate) fn of_this_process() -> io::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        match (cores.next(), cores.next()) {
+            (Some(server), Some(loader)) => Ok(Self { server, loader }),
+            _ => Err(io::Error::other("two cores are needed, one for the server and one for the loader")),
+        }
+    }
+}
+
+/// Binds the calling thread, and every process that it starts later, to one core.
+pub(crate) fn pin_this_thread(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Raises the soft limit of open descriptors to the hard one.
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
+}
