@@ -1,1 +1,29 @@
-//! x
+//! hasses: the daemon that pushes events from a web backend to browsers over Server-Sent Events.
+//!
+//! This library is the daemon without its `main`; it exists so that tests can run a daemon in their own process. What
+//! publishers use is the crate `hasses-client`; what new control sources implement is in `hasses-adapters`.
+//!
+//! The way of an event, from top to bottom: a control source submits a publish to the [`hub`], which gives it its id,
+//! renders it ([`sse`]) and hands it to every [`shard`]; the shard finds who subscribed ([`index`]), puts it into their
+//! [`outbox`]es and writes it to their [`connection`]s. The way of a subscriber: [`listener`], [`shard`], [`http`].
+
+pub mod batch;
+pub mod config;
+pub mod connection;
+pub mod counters;
+pub mod daemon;
+pub mod gate;
+pub mod http;
+pub mod hub;
+pub mod index;
+pub mod listener;
+pub mod logging;
+pub mod outbox;
+pub mod readiness;
+pub mod run;
+pub mod shard;
+pub mod shared;
+pub mod sse;
+pub mod wheel;
+
+pub use daemon::{Daemon, StartError};

@@ -199,10 +199,10 @@ impl Decoder {
         }
         self.start = self.buffer.len();
         let first = !std::mem::replace(&mut self.skipping, true);
-        first.then(|| self.too_large(format!("at least {held}")))
+        first.then(|| self.too_large(&format!("at least {held}")))
     }
 
-    fn too_large(&self, size: String) -> Frame {
+    fn too_large(&self, size: &str) -> Frame {
         let error = format!("message is longer than {} bytes ({size}); it is skipped", self.framing.max_message);
         let answer = if self.form == Some(Form::Json) { Answer::Json } else { Answer::Log };
         Frame { command: Err(Failure::new(ErrorCode::TooLarge, error)), answer, repaired: false }
@@ -214,18 +214,22 @@ impl Decoder {
             Form::Json => {
                 let message = message.strip_suffix(b"\r").unwrap_or(message);
                 if message.len() > self.framing.max_message {
-                    return Some(self.too_large(message.len().to_string()));
+                    return Some(self.too_large(&message.len().to_string()));
                 }
                 Some(Frame { command: Command::read_line(message), answer: Answer::Json, repaired: false })
             }
             Form::Classic => {
+                // Measured as it is held, line ends included, so that it makes no difference how the reads fall.
+                if message.len() > self.framing.max_message + 1 {
+                    return Some(self.too_large(&message.len().to_string()));
+                }
                 // Also in front: with an explicit delimiter the newline that `echo` adds comes after it.
                 let message = trim_line_ends(message);
                 if message.is_empty() {
                     return None;
                 }
                 if message.len() > self.framing.max_message {
-                    return Some(self.too_large(message.len().to_string()));
+                    return Some(self.too_large(&message.len().to_string()));
                 }
                 let text = String::from_utf8_lossy(message);
                 let repaired = matches!(text, std::borrow::Cow::Owned(_));

@@ -99,6 +99,15 @@ fn what_is_too_long_is_refused_alone_and_exactly() {
     check_all(&json, &["Ping", "too_large", "Ping"]);
 }
 
+#[test]
+fn near_the_limit_it_makes_no_difference_how_the_reads_fall() {
+    let framing = Framing { delimiter: Delimiter::Explicit(b'|'), max_message: 5, ..framing() };
+    let stream = b"\r\n\x141\n\x141|";
+    let whole: Vec<_> = frames(framing, [&stream[..]]).iter().map(said).collect();
+    let split: Vec<_> = frames(framing, stream.chunks(1)).iter().map(said).collect();
+    assert_eq!(whole, split);
+}
+
 fn check_all(stream: &str, expected: &[&str]) {
     for size in [1, 7, stream.len()] {
         let found: Vec<_> = frames(framing(), stream.as_bytes().chunks(size)).iter().map(said).collect();

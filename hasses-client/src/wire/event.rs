@@ -136,9 +136,9 @@ fn check_line(what: &str, text: &str, limit: usize) -> Result<(), Failure> {
 pub enum LogLevel {
     /// Errors and warnings, and what was asked for. Classic's level 0.
     Quiet,
-    /// Also start, stop, and connections that come and go. Classic's level 1.
+    /// Also start, stop, settings that change, malformed messages and slow subscribers. Classic's level 1.
     Normal,
-    /// Also every message. Classic's level 2.
+    /// Also every connection and every message. Classic's level 2.
     Debug,
 }
 

@@ -50,7 +50,6 @@ pub fn classic_lines(query: &ClassicQuery, reply: &Reply) -> Vec<String> {
 #[must_use]
 pub fn classic_answer(query: &ClassicQuery, reply: &Reply) -> Option<String> {
     #[derive(Serialize)]
-    #[expect(clippy::struct_field_names, reason = "these are the names of the protocol")]
     struct TcpStatus<'a> {
         version: &'a str,
         runningtime: String,

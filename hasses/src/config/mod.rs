@@ -1,16 +1,44 @@
 //! Everything the daemon is told, after flags, classic switches and files have been read.
 //!
-//! The rest of the daemon sees only [`Config`]; where a value came from is this folder's business.
+//! The rest of the daemon sees only [`Config`]; where a value came from is this folder's business. [`load`] is the one way
+//! in: it reads, and changes nothing outside.
+//!
+//! Flags and keys of the configuration file are one table (`settings`), the limits among them a table of their own
+//! (`quantities`). Classic switches are apart from both (`classic`).
 
-use std::net::SocketAddr;
+mod address;
+mod arguments;
+mod check;
+mod classic;
+mod classic_file;
+mod command_line;
+mod cors;
+mod default_socket;
+mod delimiter;
+mod environment;
+mod error;
+mod file;
+mod help;
+mod load;
+mod quantities;
+mod settings;
+mod words;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hasses_adapters::SourceUrl;
-use hasses_client::wire::{Delimiter, LogLevel};
+use hasses_client::wire::{DEFAULT_MAX_MESSAGE_BYTES, Delimiter, LogLevel};
+
+pub use check::describe;
+pub use default_socket::DefaultSocket;
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use load::{Invocation, load};
 
 /// What the daemon does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where subscribers connect. At least one.
     pub listen: Vec<ListenAddress>,
@@ -34,6 +62,32 @@ pub struct Config {
     pub limits: Limits,
     /// Started by classic switches: a line at start says where the modern default would be safer.
     pub classic: bool,
+    /// The control socket that `control` names because nobody named another: its folder is to be made before it is opened
+    /// ([`DefaultSocket::make_folder`]).
+    pub default_socket: Option<DefaultSocket>,
+    /// What is to be logged at start: one sentence a line.
+    pub notes: Vec<String>,
+}
+
+impl Default for Config {
+    /// The modern defaults, without a control source: which one is the default depends on the user.
+    fn default() -> Self {
+        Self {
+            listen: vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            path: "/sse".to_owned(),
+            control: Vec::new(),
+            allow_remote_control: false,
+            cors: Cors { origins: vec!["*".to_owned()], credentials: false },
+            log: Log { level: LogLevel::Normal, file: None, format: LogFormat::Text },
+            delimiter: Delimiter::Default,
+            allow_reinit: false,
+            shards: environment::default_shards(environment::cores()),
+            limits: Limits::default(),
+            classic: false,
+            default_socket: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// An address of the SSE endpoint.
@@ -112,7 +166,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_message: 1024 * 1024,
+            max_message: DEFAULT_MAX_MESSAGE_BYTES,
             // nginx allows 4 x 8 KiB, node 16 KiB, Apache 8 KiB a line.
             max_head: 16 * 1024,
             head_timeout: Duration::from_secs(20),

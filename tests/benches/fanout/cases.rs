@@ -11,9 +11,11 @@ use crate::usage::Processes;
 
 const FEW: usize = 1_000;
 const MANY: usize = 10_000;
+/// Descriptors that a server and the loader each need: one a subscriber, and some.
+pub(crate) const DESCRIPTORS: u64 = 10_100;
 /// Messages of one burst.
 const BURST: usize = 50;
-/// Bursts, and tenths of the messages, that go before a measurement: sockets and allocators get their memory at first use.
+/// Bursts that go before a measurement: sockets and allocators get their memory at first use.
 const WARM_UP_BURSTS: usize = 2;
 
 /// One case, as `--only` names it.
@@ -49,15 +51,15 @@ impl Case {
 pub(crate) enum Metric {
     /// Microseconds of CPU a delivery, single messages, 1,000 subscribers.
     SingleFewCpu,
-    /// Deliveries a second, single messages, 1,000 subscribers.
+    /// Thousands of deliveries a second, single messages, 1,000 subscribers.
     SingleFewRate,
     /// Microseconds of CPU a delivery, single messages, 10,000 subscribers.
     SingleManyCpu,
-    /// Deliveries a second, single messages, 10,000 subscribers.
+    /// Thousands of deliveries a second, single messages, 10,000 subscribers.
     SingleManyRate,
     /// Microseconds of CPU a delivery in bursts.
     BurstCpu,
-    /// Deliveries a second in bursts.
+    /// Thousands of deliveries a second in bursts.
     BurstRate,
     /// Microseconds of CPU to accept and subscribe one connection.
     ConnectCpu,
@@ -84,7 +86,7 @@ impl Metric {
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::SingleFewCpu | Self::SingleManyCpu | Self::BurstCpu | Self::ConnectCpu => "µs",
-            Self::SingleFewRate | Self::SingleManyRate | Self::BurstRate => "/s",
+            Self::SingleFewRate | Self::SingleManyRate | Self::BurstRate => "k/s",
             Self::IdleMemory => "B",
         }
     }
@@ -149,13 +151,13 @@ impl Plan {
             loader.deliver(self.messages_to_few.div_ceil(10), 1)?;
             let cost = Cost::of(&mut loader, &processes, self.messages_to_few, 1)?;
             report.add(Metric::SingleFewCpu, kind, cost.cpu_microseconds());
-            report.add(Metric::SingleFewRate, kind, cost.deliveries_a_second());
+            report.add(Metric::SingleFewRate, kind, cost.thousands_a_second());
         }
         if self.has(Case::Burst) {
             loader.deliver(WARM_UP_BURSTS, BURST)?;
             let cost = Cost::of(&mut loader, &processes, self.bursts, BURST)?;
             report.add(Metric::BurstCpu, kind, cost.cpu_microseconds());
-            report.add(Metric::BurstRate, kind, cost.deliveries_a_second());
+            report.add(Metric::BurstRate, kind, cost.thousands_a_second());
         }
         loader.expect_quiet()
     }
@@ -179,7 +181,7 @@ impl Plan {
             loader.deliver(self.messages_to_many.div_ceil(10), 1)?;
             let cost = Cost::of(&mut loader, &processes, self.messages_to_many, 1)?;
             report.add(Metric::SingleManyCpu, kind, cost.cpu_microseconds());
-            report.add(Metric::SingleManyRate, kind, cost.deliveries_a_second());
+            report.add(Metric::SingleManyRate, kind, cost.thousands_a_second());
         }
         loader.expect_quiet()
     }
@@ -205,8 +207,8 @@ impl Cost {
         self.cpu.as_secs_f64() * 1e6 / self.deliveries as f64
     }
 
-    fn deliveries_a_second(&self) -> f64 {
-        self.deliveries as f64 / self.elapsed.as_secs_f64()
+    fn thousands_a_second(&self) -> f64 {
+        self.deliveries as f64 / 1e3 / self.elapsed.as_secs_f64()
     }
 }
 

@@ -23,7 +23,8 @@ const READ_BUFFER: usize = 64 * 1024;
 const EVENTS_PER_WAIT: usize = 1_024;
 
 /// The head of the answer, and the comment that every new subscription gets.
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n\
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n\
     Access-Control-Allow-Origin: *\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n";
 
 const SUBSCRIBER_LISTENER: u64 = 0;

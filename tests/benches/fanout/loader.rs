@@ -66,7 +66,8 @@ impl Loader {
 
     /// Connects `count` subscribers and waits until the last one has its response head.
     pub(crate) fn subscribe(&mut self, address: SocketAddr, count: usize) -> io::Result<()> {
-        let request = format!("GET /sse?subscribe={TOPIC} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+        let request =
+            format!("GET /sse?subscribe={TOPIC} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
         self.subscribers.reserve_exact(count);
         for index in 0..count {
             let socket = connect(address, index)?;
@@ -139,9 +140,9 @@ impl Loader {
                 continue;
             }
             let index = usize::try_from(token).map_err(io::Error::other)?;
-            let arrival = self.subscribers[index].read(&mut self.buffer).map_err(|fault| {
-                io::Error::other(format!("invalid run: subscriber {index} {fault}"))
-            })?;
+            let arrival = self.subscribers[index]
+                .read(&mut self.buffer)
+                .map_err(|fault| io::Error::other(format!("invalid run: subscriber {index} {fault}")))?;
             self.subscribed += usize::from(arrival.subscribed);
             self.delivered += arrival.events;
         }

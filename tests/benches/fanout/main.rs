@@ -7,7 +7,7 @@
 //! - **nchan**: Debian's nginx with its nchan module (`apt-get install -y nginx-light libnginx-mod-nchan`).
 //!
 //! ```sh
-//! cargo bench -p hasses-tests --bench fanout                       # everything: about four minutes
+//! cargo bench -p hasses-tests --bench fanout                       # everything: some minutes
 //! cargo bench -p hasses-tests --bench fanout -- --only burst       # one case
 //! cargo bench -p hasses-tests --bench fanout -- --skip nchan --json fanout.json
 //! cargo bench -p hasses-tests --bench fanout -- --help
@@ -37,6 +37,7 @@
 mod cases;
 mod floor;
 mod loader;
+mod nchan;
 mod options;
 mod pinning;
 mod publisher;
@@ -92,7 +93,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
     let programs = Programs::find(options, cores.server)?;
     // After the build of the daemon, which may use every core.
     pinning::pin_this_thread(cores.loader)?;
-    pinning::raise_descriptor_limit()?;
+    pinning::raise_descriptor_limit(cases::DESCRIPTORS)?;
 
     let plan = Plan::new(options);
     let mut report = Report::new(options);

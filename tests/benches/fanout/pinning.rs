@@ -32,8 +32,14 @@ pub(crate) fn pin_this_thread(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Raises the soft limit of open descriptors to the hard one.
-pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+/// Raises the soft limit of open descriptors to the hard one; an error if `needed` are not allowed.
+pub(crate) fn raise_descriptor_limit(needed: u64) -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
+    // No limit is `None`.
+    if let Some(maximum) = limit.maximum.filter(|maximum| *maximum < needed) {
+        return Err(io::Error::other(format!(
+            "{needed} descriptors are needed, the hard limit is {maximum} (ulimit -Hn)"
+        )));
+    }
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
 }

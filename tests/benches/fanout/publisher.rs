@@ -46,7 +46,10 @@ impl Publisher {
                 }
                 Form::Posts => {
                     let length = MESSAGE_BYTES;
-                    write!(self.burst, "POST /publish?topic={TOPIC} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")?;
+                    write!(
+                        self.burst,
+                        "POST /publish?topic={TOPIC} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+                    )?;
                     write_message(number, &mut self.burst);
                 }
             }

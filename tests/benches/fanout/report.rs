@@ -12,8 +12,8 @@ use crate::options::Options;
 use crate::servers::Kind;
 
 /// Width of the first column of the table, of a server's, and of a ratio's.
-const NAME: usize = 36;
-const CELL: usize = 34;
+const NAME: usize = 40;
+const CELL: usize = 24;
 const RATIO: usize = 14;
 
 /// What must hold, and between whom.
@@ -24,18 +24,18 @@ struct Goal {
 
 enum Bound {
     /// The daemon's ratio to this server is at most this.
-    AtMostTimes(f64, Kind),
+    TimesAtMost(f64, Kind),
     /// The daemon's ratio to this server is at least this.
-    AtLeastTimes(f64, Kind),
+    TimesAtLeast(f64, Kind),
     /// The daemon's own value is at most this.
-    AtMost(f64),
+    Value(f64),
 }
 
 const GOALS: [Goal; 4] = [
-    Goal { metric: Metric::SingleFewCpu, bound: Bound::AtMostTimes(1.15, Kind::Floor) },
-    Goal { metric: Metric::SingleManyCpu, bound: Bound::AtMostTimes(1.15, Kind::Floor) },
-    Goal { metric: Metric::BurstRate, bound: Bound::AtLeastTimes(10.0, Kind::Nchan) },
-    Goal { metric: Metric::IdleMemory, bound: Bound::AtMost(2048.0) },
+    Goal { metric: Metric::SingleFewCpu, bound: Bound::TimesAtMost(1.15, Kind::Floor) },
+    Goal { metric: Metric::SingleManyCpu, bound: Bound::TimesAtMost(1.15, Kind::Floor) },
+    Goal { metric: Metric::BurstRate, bound: Bound::TimesAtLeast(10.0, Kind::Nchan) },
+    Goal { metric: Metric::IdleMemory, bound: Bound::Value(2048.0) },
 ];
 
 /// Values by figure and server, one a run.
@@ -80,7 +80,7 @@ impl Report {
         }
         writeln!(out)?;
         for metric in self.values.keys() {
-            write!(out, "{:NAME$}", metric.name())?;
+            write!(out, "{:NAME$}", format!("{}, {}", metric.name(), metric.unit()))?;
             for kind in &self.servers {
                 write!(out, "{:>CELL$}", cell(self.samples(*metric, *kind), metric.unit()))?;
             }
@@ -144,8 +144,8 @@ impl Report {
 
     fn value_of(&self, goal: &Goal) -> Option<f64> {
         match goal.bound {
-            Bound::AtMostTimes(_, kind) | Bound::AtLeastTimes(_, kind) => self.ratio(goal.metric, kind),
-            Bound::AtMost(_) => spread(self.samples(goal.metric, Kind::Hasses)).map(|(_, median, _)| median),
+            Bound::TimesAtMost(_, kind) | Bound::TimesAtLeast(_, kind) => self.ratio(goal.metric, kind),
+            Bound::Value(_) => spread(self.samples(goal.metric, Kind::Hasses)).map(|(_, median, _)| median),
         }
     }
 
@@ -171,16 +171,16 @@ impl Report {
 impl Bound {
     fn holds(&self, value: f64) -> bool {
         match self {
-            Self::AtMostTimes(most, _) | Self::AtMost(most) => value <= *most,
-            Self::AtLeastTimes(least, _) => value >= *least,
+            Self::TimesAtMost(most, _) | Self::Value(most) => value <= *most,
+            Self::TimesAtLeast(least, _) => value >= *least,
         }
     }
 
     fn text(&self, metric: Metric) -> String {
         match self {
-            Self::AtMostTimes(most, kind) => format!("at most {most} × {}", kind.name()),
-            Self::AtLeastTimes(least, kind) => format!("at least {least} × {}", kind.name()),
-            Self::AtMost(most) => format!("at most {most} {}", metric.unit()),
+            Self::TimesAtMost(most, kind) => format!("at most {most} × {}", kind.name()),
+            Self::TimesAtLeast(least, kind) => format!("at least {least} × {}", kind.name()),
+            Self::Value(most) => format!("at most {most} {}", metric.unit()),
         }
     }
 }
@@ -189,9 +189,8 @@ fn cell(samples: &[f64], unit: &str) -> String {
     let Some((least, median, most)) = spread(samples) else {
         return "-".to_owned();
     };
-    // Costs need hundredths, rates and bytes whole numbers.
     let decimals = if unit == "µs" { 2 } else { 0 };
-    format!("{median:.decimals$} {unit} ({least:.decimals$}..{most:.decimals$})")
+    format!("{median:.decimals$} ({least:.decimals$}..{most:.decimals$})")
 }
 
 /// Smallest, median and largest value.

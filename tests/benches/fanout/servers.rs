@@ -4,7 +4,7 @@
 //! benchmark dies, and then becomes the server: however the benchmark ends, no server outlives it.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 use tempfile::TempDir;
 
+use crate::nchan;
 use crate::options::Options;
 use crate::pinning::pin_this_thread;
 use crate::publisher::{Form, Publisher};
@@ -27,9 +28,6 @@ pub(crate) const GUARD: &str = "--guard";
 /// First argument of the executable that is the bare loop.
 pub(crate) const FLOOR: &str = "--floor";
 
-const NCHAN_MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-const NCHAN_MISSING: &str =
-    "nchan is not installed: apt-get install -y nginx-light libnginx-mod-nchan (or leave it out: --skip nchan)";
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
@@ -82,7 +80,7 @@ impl Programs {
             Some(path) => path.clone(),
             None => build_hasses()?,
         };
-        let nginx = if options.servers.contains(&Kind::Nchan) { find_nginx()? } else { PathBuf::new() };
+        let nginx = if options.servers.contains(&Kind::Nchan) { nchan::find()? } else { PathBuf::new() };
         Ok(Self { core, this: env::current_exe()?, hasses, nginx })
     }
 
@@ -127,7 +125,7 @@ impl Server {
             }
             Kind::Nchan => {
                 let configuration = folder.path().join("nginx.conf");
-                fs::write(&configuration, nchan_configuration(folder.path(), subscribe))?;
+                fs::write(&configuration, nchan::configuration(folder.path(), subscribe))?;
                 let mut command = programs.guarded(&programs.nginx);
                 command.arg("-p").arg(folder.path()).arg("-c").arg(configuration).args(["-e", "stderr"]);
                 command
@@ -160,7 +158,10 @@ impl Server {
                 return Err(io::Error::other(format!("{name} did not start: {status}")));
             }
             if Instant::now() > deadline {
-                return Err(io::Error::other(format!("{name} is not ready after {} s: {error}", START_DEADLINE.as_secs())));
+                return Err(io::Error::other(format!(
+                    "{name} is not ready after {} s: {error}",
+                    START_DEADLINE.as_secs()
+                )));
             }
             sleep(RETRY_INTERVAL);
         }
@@ -170,7 +171,8 @@ impl Server {
     fn probe(&self) -> io::Result<()> {
         let mut stream = TcpStream::connect(self.subscribe)?;
         stream.set_read_timeout(Some(START_DEADLINE))?;
-        stream.write_all(b"GET /sse?subscribe=probe HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")?;
+        stream
+            .write_all(b"GET /sse?subscribe=probe HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")?;
         let mut line = String::new();
         BufReader::new(stream).take(1024).read_line(&mut line)?;
         if !line.starts_with("HTTP/1.1 200 ") {
@@ -222,7 +224,16 @@ fn build_hasses() -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let output = Command::new(cargo)
-        .args(["build", "--release", "-p", "hasses", "--message-format", "json-render-diagnostics", "--manifest-path", manifest])
+        .args([
+            "build",
+            "--release",
+            "-p",
+            "hasses",
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+            manifest,
+        ])
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
@@ -236,64 +247,4 @@ fn build_hasses() -> io::Result<PathBuf> {
         .filter(|message| message["target"]["name"] == "hasses")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .ok_or_else(|| io::Error::other("cargo build does not say where it put the daemon"))
-}
-
-fn find_nginx() -> io::Result<PathBuf> {
-    // A user's search path on Debian lacks the folder where nginx is.
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    let nginx = folders.map(|folder| folder.join(OsStr::new("nginx"))).find(|path| path.is_file());
-    match nginx {
-        Some(nginx) if Path::new(NCHAN_MODULE).is_file() => Ok(nginx),
-        _ => Err(io::Error::other(NCHAN_MISSING)),
-    }
-}
-
-/// One worker; no log, no limit that a run would meet, and of each topic only the messages of one burst kept.
-fn nchan_configuration(folder: &Path, address: SocketAddr) -> String {
-    let folder = folder.display();
-    format!(
-        "load_module {NCHAN_MODULE};
-daemon off;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid {folder}/nginx.pid;
-lock_file {folder}/nginx.lock;
-error_log stderr emerg;
-events {{
-    use epoll;
-    multi_accept on;
-    worker_connections 16384;
-}}
-http {{
-    access_log off;
-    tcp_nodelay on;
-    # Connections are never ended for their age, and a burst of requests fits into one buffer.
-    keepalive_timeout 1h;
-    keepalive_requests 1000000000;
-    client_header_buffer_size 32k;
-    large_client_header_buffers 4 32k;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen {address} backlog=4096;
-        location = /sse {{
-            nchan_subscriber eventsource;
-            nchan_channel_id $arg_subscribe;
-            nchan_subscriber_first_message newest;
-            nchan_eventsource_ping_interval 0;
-        }}
-        location = /publish {{
-            nchan_publisher http;
-            nchan_channel_id $arg_topic;
-            nchan_message_buffer_length 50;
-            nchan_message_timeout 10s;
-        }}
-    }}
-}}
-"
-    )
 }

@@ -57,7 +57,10 @@ impl EventStream {
             };
             let head = &bytes[..end];
             if !head.starts_with(b"HTTP/1.1 200 ") {
-                return Err(format!("is refused: {}", String::from_utf8_lossy(head).lines().next().unwrap_or_default()));
+                return Err(format!(
+                    "is refused: {}",
+                    String::from_utf8_lossy(head).lines().next().unwrap_or_default()
+                ));
             }
             self.subscribed = true;
             arrival.subscribed = true;

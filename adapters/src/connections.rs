@@ -1,0 +1,82 @@
+//! What TCP and Unix sockets share: accepting connections and giving each a session.
+
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt as _};
+use smol::{Executor, Timer};
+use tracing::{debug, error, warn};
+
+use crate::session::{Session, Way};
+use crate::sources::Context;
+
+/// Pause after accepting failed: long enough not to spin, short enough for a publisher not to notice.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection with a name for the log and the quiet time that holds for it.
+pub(crate) struct Connection<S> {
+    pub(crate) stream: S,
+    pub(crate) peer: String,
+    pub(crate) quiet: Duration,
+}
+
+/// Accepts until dropped. At the limit of control connections it waits for one to end: a publisher that writes and closes
+/// is served late rather than lost.
+pub(crate) async fn serve<S, F>(address: &str, context: Context, accept: impl Fn() -> F)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<Connection<S>>>,
+{
+    // The sessions live on an executor of this source's own, so that they end with it.
+    let sessions = Executor::new();
+    let accepting = async {
+        let mut failing = false;
+        loop {
+            let permit = match context.permits.try_acquire_arc() {
+                Some(permit) => permit,
+                None => {
+                    warn!("{address}: the limit of control connections is reached; accepting waits for one to end");
+                    context.permits.acquire_arc().await
+                }
+            };
+            match accept().await {
+                Ok(connection) => {
+                    failing = false;
+                    let context = context.clone();
+                    let session = async move {
+                        context.stats.connections.fetch_add(1, Relaxed);
+                        let stats = context.stats.clone();
+                        run(connection, context).await;
+                        stats.connections.fetch_sub(1, Relaxed);
+                        drop(permit);
+                    };
+                    // Ended by the end of its stream, or with the executor.
+                    sessions.spawn(session).detach();
+                }
+                Err(error) => {
+                    // Said once, not at every try.
+                    if !std::mem::replace(&mut failing, true) {
+                        error!("{address}: accepting a control connection failed, trying on: {error}");
+                    }
+                    Timer::after(PAUSE).await;
+                }
+            }
+        }
+    };
+    sessions.run(accepting).await;
+}
+
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(connection: Connection<S>, context: Context) {
+    let Connection { stream, peer, quiet } = connection;
+    debug!("control connection from {peer}");
+    let session = Session::new(peer.clone(), Way::Both, None, quiet, context);
+    // A fault in the code of one session ends that session only.
+    match AssertUnwindSafe(session.run(stream)).catch_unwind().await {
+        Ok(Ok(())) => debug!("control connection from {peer} ended"),
+        Ok(Err(error)) => debug!("control connection from {peer} broke: {error}"),
+        Err(_) => error!("control connection from {peer} ended by a fault of the daemon; please report it"),
+    }
+}

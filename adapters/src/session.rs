@@ -1,0 +1,180 @@
+//! What all byte-stream sources share: bytes of one stream in, commands to the inbox, answers back.
+//!
+//! A session has one submission under way and reads on only when its answers are written. A publisher that does not
+//! read its answers therefore holds back itself and nobody else.
+
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, FutureExt as _};
+use hasses_client::wire::{Answer, Command, Decoder, Form, Frame, Framing, Reply, classic_answer, classic_lines};
+use smol::Timer;
+use tracing::{debug, error, info, warn};
+
+use crate::sources::Context;
+
+/// Bytes taken from a stream at one time; with one submission under way this is also what bounds a submission, one long
+/// message aside.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Whether a stream has a way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Answers can be sent.
+    Both,
+    /// There is nobody to answer; what would be answered is logged (a FIFO).
+    InOnly,
+}
+
+/// One control stream.
+#[derive(Debug)]
+pub struct Session {
+    /// Who is at the other end, for the log.
+    peer: String,
+    way: Way,
+    quiet: Duration,
+    decoder: Decoder,
+    context: Context,
+}
+
+/// What the stream did.
+enum Event {
+    Bytes(usize),
+    End,
+    Quiet,
+}
+
+impl Session {
+    /// A session for a new stream. `quiet` is the quiet time that ends a message without terminator; `form` fixes the form,
+    /// `None` leaves it to the first byte.
+    #[must_use]
+    pub fn new(peer: String, way: Way, form: Option<Form>, quiet: Duration, context: Context) -> Self {
+        let decoder = Decoder::new(Framing {
+            delimiter: context.settings.delimiter,
+            max_message: context.settings.max_message,
+            form,
+            shared: way == Way::InOnly,
+        });
+        Self { peer, way, quiet, decoder, context }
+    }
+
+    /// Serves the stream until it ends.
+    ///
+    /// # Errors
+    /// What reading or writing failed with. Whole messages that had arrived by then have been carried out.
+    pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S) -> io::Result<()> {
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let event = self.next_event(&mut stream, &mut buffer).await?;
+            let mut frames = Vec::new();
+            match event {
+                Event::Bytes(count) => {
+                    self.decoder.push(&buffer[..count]);
+                    frames.extend(std::iter::from_fn(|| self.decoder.next_frame()));
+                }
+                Event::Quiet => frames.extend(self.decoder.quiet()),
+                Event::End => frames.extend(self.decoder.finish()),
+            }
+            self.decoder.shrink();
+            self.carry_out(frames, &mut stream).await?;
+            if matches!(event, Event::End) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn next_event<S: AsyncRead + Unpin>(&self, stream: &mut S, buffer: &mut [u8]) -> io::Result<Event> {
+        let read = stream.read(buffer);
+        let count = if self.decoder.awaits_quiet() {
+            let quiet = async {
+                Timer::after(self.quiet).await;
+                Ok(usize::MAX)
+            };
+            read.or(quiet).await?
+        } else {
+            read.await?
+        };
+        Ok(match count {
+            0 => Event::End,
+            usize::MAX => Event::Quiet,
+            count => Event::Bytes(count),
+        })
+    }
+
+    /// Carries out what was read. Lists are asked for one at a time and written before the next, so that a publisher who asks
+    /// for a thousand of them does not make the daemon hold a thousand.
+    async fn carry_out<S: AsyncWrite + Unpin>(&mut self, frames: Vec<Frame>, stream: &mut S) -> io::Result<()> {
+        let mut frames = frames.into_iter().peekable();
+        let mut answers = Vec::new();
+        while frames.peek().is_some() {
+            let mut commands = Vec::new();
+            let mut asked = Vec::new();
+            for frame in frames.by_ref() {
+                self.count(&frame);
+                match frame.command {
+                    Ok(command) => {
+                        let list = matches!(command, Command::Clients(_) | Command::Topics(_) | Command::Status);
+                        commands.push(command);
+                        asked.push((frame.answer, None));
+                        if list {
+                            break;
+                        }
+                    }
+                    Err(failure) => asked.push((frame.answer, Some(failure))),
+                }
+            }
+            let mut replies = self.context.inbox.submit_all(commands).await.into_iter();
+            for (answer, failure) in asked {
+                // One reply comes for each command, so the iterator ends with the answers.
+                let Some(reply) = failure.map(Reply::Failed).or_else(|| replies.next()) else { break };
+                self.answer(&answer, &reply, &mut answers);
+            }
+            if !answers.is_empty() {
+                stream.write_all(&answers).await?;
+                answers.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, frame: &Frame) {
+        if frame.repaired {
+            self.context.stats.repaired_utf8.fetch_add(1, Relaxed);
+        }
+        if let Ok(Command::Publish(publish)) = &frame.command
+            && tracing::enabled!(tracing::Level::DEBUG)
+        {
+            let topics: Vec<_> = publish.topics.iter().map(ToString::to_string).collect();
+            debug!("message from {} to {}: {:?}", self.peer, topics.join(", "), publish.data);
+        }
+    }
+
+    fn answer(&self, answer: &Answer, reply: &Reply, out: &mut Vec<u8>) {
+        if let Reply::Failed(failure) = reply {
+            self.context.stats.refused_commands.fetch_add(1, Relaxed);
+            if *answer == Answer::Log || self.way == Way::InOnly {
+                info!("wrong message from {}, ignored: {failure}", self.peer);
+                return;
+            }
+            debug!("refused {}: {failure}", self.peer);
+        }
+        match answer {
+            Answer::Json if self.way == Way::Both => reply.write_line(out),
+            Answer::Classic(query) if query.answers_the_sender() && self.way == Way::InOnly => {
+                warn!("{} asked for an answer ({query:?}), but has no way back", self.peer);
+            }
+            Answer::Classic(query) => {
+                for line in classic_lines(query, reply) {
+                    // What was asked for is logged at every level.
+                    error!(target: "hasses::report", "{line}");
+                }
+                if let Some(line) = classic_answer(query, reply) {
+                    out.extend_from_slice(line.as_bytes());
+                    out.push(b'\n');
+                }
+            }
+            Answer::Json | Answer::Log => {}
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Control over a Unix socket.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use async_io::Async;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::connections::{self, Connection};
+use crate::error::OpenError;
+use crate::sources::{Context, ControlSource, Opened, Settings};
+use crate::url::SourceUrl;
+
+const BACKLOG: i32 = 4096;
+/// Only the daemon's own user.
+const MODE: u32 = 0o600;
+
+/// The file of a listening socket; it is removed when this is dropped, if it is still the same one.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+struct Unix {
+    listener: Async<UnixListener>,
+    file: SocketFile,
+}
+
+pub(crate) fn check(target: &str) -> Result<(), String> {
+    if target.starts_with('/') { Ok(()) } else { Err(format!("{target:?} is not an absolute path")) }
+}
+
+pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
+    let path = Path::new(url.target());
+    let mode = mode_of(url)?.unwrap_or(MODE);
+    let group = url.option("group").map(|name| group_of(url, name)).transpose()?;
+    let (listener, file) = bind(path, mode, group).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => OpenError::Occupied { url: url.to_string(), why: error.to_string() },
+        _ => OpenError::Io { url: url.to_string(), doing: "making the socket", error },
+    })?;
+    let listener =
+        Async::new(listener).map_err(|error| OpenError::Io { url: url.to_string(), doing: "listening", error })?;
+    Ok(Box::new(Unix { listener, file }))
+}
+
+/// The `mode` option: an octal number.
+pub(crate) fn mode_of(url: &SourceUrl) -> Result<Option<u32>, OpenError> {
+    let Some(text) = url.option("mode") else { return Ok(None) };
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(Some(mode)),
+        _ => {
+            let why = format!("mode {text:?} is no octal number up to 0777");
+            Err(OpenError::BadUrl { url: url.to_string(), why })
+        }
+    }
+}
+
+fn group_of(url: &SourceUrl, name: &str) -> Result<u32, OpenError> {
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => {
+            let why = format!("there is no group {name:?} on this system");
+            Err(OpenError::BadUrl { url: url.to_string(), why })
+        }
+        Err(error) => Err(OpenError::Io { url: url.to_string(), doing: "looking up the group", error: error.into() }),
+    }
+}
+
+/// Makes a listening Unix socket at `path`. One that a dead process left is replaced.
+///
+/// The socket gets its mode and group before anybody can connect, and its name last, so there is no moment at which
+/// the path is missing or open to more than it should be.
+///
+/// # Errors
+/// [`io::ErrorKind::AddrInUse`] where a living process listens there, or the path is something else than a socket; else what
+/// the system said.
+pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder_file = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| named(&error.into(), &format!("folder {}", folder.display())))?;
+    // Two daemons that start at one time: the second waits here, and then finds the first alive.
+    rustix::fs::flock(&folder_file, FlockOperation::LockExclusive)?;
+    refuse_the_living(path)?;
+
+    let unnamed = folder.join(format!(".h{}", std::process::id()));
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    let address = SocketAddrUnix::new(&unnamed).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "the path is longer than a socket's may be (107 bytes)")
+    })?;
+    // Left by a process of the same number that was killed at this point.
+    let _ = fs::remove_file(&unnamed);
+    rustix::net::bind(&socket, &address)?;
+    let prepared = fs::set_permissions(&unnamed, fs::Permissions::from_mode(mode))
+        .and_then(|()| std::os::unix::fs::chown(&unnamed, None, group))
+        .and_then(|()| Ok(rustix::net::listen(&socket, BACKLOG)?))
+        .and_then(|()| fs::rename(&unnamed, path));
+    if let Err(error) = prepared {
+        let _ = fs::remove_file(&unnamed);
+        return Err(error);
+    }
+    let metadata = fs::symlink_metadata(path)?;
+    let file = SocketFile { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) };
+    Ok((UnixListener::from(socket), file))
+}
+
+fn refuse_the_living(path: &Path) -> io::Result<()> {
+    let in_use = |why: String| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return in_use("there is a file that is not a socket; remove it or choose another path".to_owned());
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        // Nobody listens: a process that is dead left it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => in_use("another daemon listens there already; stop it or choose another path".to_owned()),
+    }
+}
+
+fn named(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
+        if ours {
+            // What cannot be removed is replaced at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl ControlSource for Unix {
+    fn address(&self) -> String {
+        format!("unix://{}", self.file.path.display())
+    }
+
+    fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let quiet = context.settings.quiet_local;
+            connections::serve(&self.address(), context, || async {
+                let (stream, _) = self.listener.accept().await?;
+                Ok(Connection { stream, peer: self.address(), quiet })
+            })
+            .await;
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_living_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let (listener, file) = bind(&path, 0o600, None).unwrap();
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(bind(&path, 0o600, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // A daemon that was killed leaves its file behind.
+        std::mem::forget(file);
+        drop(listener);
+        let (_listener, file) = bind(&path, 0o660, None).unwrap();
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o777, 0o660);
+        drop(file);
+        assert!(!path.exists());
+        fs::write(&path, "precious").unwrap();
+        assert_eq!(bind(&path, 0o600, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no other file is left");
+    }
+}

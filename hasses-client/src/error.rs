@@ -1,0 +1,94 @@
+//! What can go wrong with a call, by who is at fault and by what became of the call.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::wire::{ErrorCode, Failure};
+
+/// A call did not succeed.
+///
+/// [`Error::was_sent`] tells whether the daemon may have seen the call at all.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The call was refused here, before anything was sent: a bad topic, a bad URL.
+    Invalid(Failure),
+    /// The daemon refused the call; nothing was changed.
+    Refused(Failure),
+    /// Not sent: the daemon could not be connected to, or not before the call's time ran out.
+    Unreachable {
+        /// Where the daemon was looked for.
+        url: String,
+        /// Why the last attempt failed.
+        source: io::Error,
+    },
+    /// Not sent: there is a connection, but the daemon took in nothing more before the call's time ran out.
+    TimedOut {
+        /// The call's time.
+        after: Duration,
+    },
+    /// The call was sent, at least in part, and then the connection was lost or the call's time ran out before the
+    /// answer came. A publish may or may not have happened.
+    FateUnknown {
+        /// Why there is no answer.
+        source: io::Error,
+    },
+    /// The client's own thread has ended, which a fault in this crate alone can bring about.
+    Closed,
+    /// What answered does not speak the control protocol, or not this version of it.
+    Protocol(String),
+}
+
+impl Error {
+    /// Whether the daemon may have received the call. Where this is `false`, nothing happened, and nothing can be doubled by
+    /// making the call again.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::Unreachable { .. } | Self::TimedOut { .. } => false,
+            Self::Refused(_) | Self::FateUnknown { .. } | Self::Closed | Self::Protocol(_) => true,
+        }
+    }
+
+    /// The kind of refusal, where it is one, by the daemon or here.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Invalid(failure) | Self::Refused(failure) => Some(failure.code),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(failure) => write!(f, "not sent: {}", failure.error),
+            Self::Refused(failure) => write!(f, "refused by the daemon: {failure}"),
+            Self::Unreachable { url, source } => write!(f, "cannot reach hasses at {url}: {source}"),
+            Self::TimedOut { after } => write!(f, "not sent within {after:?}: the daemon took in nothing more"),
+            Self::FateUnknown { source } => write!(f, "sent, but whether it was carried out is not known: {source}"),
+            Self::Closed => f.write_str("the client's thread has ended"),
+            Self::Protocol(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Invalid(failure) | Self::Refused(failure) => Some(failure),
+            Self::Unreachable { source, .. } | Self::FateUnknown { source } => Some(source),
+            Self::TimedOut { .. } | Self::Closed | Self::Protocol(_) => None,
+        }
+    }
+}
+
+/// The same error once more, for the next call that the same loss concerns.
+pub(crate) fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,11 @@
+//! The client against a daemon that the tests play themselves, over real sockets: answers, losses, time-outs, executors.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong where a test plays the daemon is a failure of that test")]
+
+mod blocking;
+mod calls;
+mod daemon;
+mod executors;
+mod greetings;
+mod losses;
+mod timeouts;

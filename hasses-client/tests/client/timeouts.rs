@@ -1,0 +1,88 @@
+//! Daemons that take the connection and then do not answer, or do not read.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hasses_client::Error;
+use hasses_client::blocking::Client;
+
+use crate::daemon::{Daemon, PATIENCE, brisk, connected, published};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_silent_daemon_costs_a_call_its_time_and_is_then_connected_to_anew() {
+    let daemon = Daemon::unix();
+    let (client, mut peer) = connected(&daemon, brisk().call_timeout(SHORT));
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.publish("a", "1"));
+        assert_eq!(peer.next_data(), "1");
+        let error = call.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::FateUnknown { .. }), "{error:?}");
+        assert!(error.to_string().contains("100ms"), "{error}");
+    });
+    assert!(started.elapsed() >= SHORT);
+    assert_eq!(peer.next(), None, "the silent connection was given up");
+    let mut peer = daemon.welcome();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.publish("a", "2"));
+        assert_eq!(peer.next_data(), "2");
+        peer.answer(&published(2));
+        assert_eq!(call.join().unwrap().unwrap().matched, 2);
+    });
+}
+
+#[test]
+fn a_daemon_that_does_not_read_bounds_what_is_under_way_and_every_call_ends_in_time() {
+    const CALLS: usize = 40;
+    let daemon = Daemon::tcp();
+    let options = brisk().queue(4).call_timeout(SHORT).connect_timeout(SHORT);
+    let (client, peer) = connected(&daemon, options);
+    let data = "x".repeat(1024 * 1024);
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let calls: Vec<_> = (0..CALLS).map(|_| scope.spawn(|| client.publish("a", data.as_str()))).collect();
+        calls.into_iter().map(|call| call.join().unwrap().unwrap_err()).collect()
+    });
+    let sent = outcomes.iter().filter(|error| error.was_sent()).count();
+    assert!((1..=4).contains(&sent), "{sent}: {outcomes:?}");
+    for error in outcomes {
+        let expected = matches!(error, Error::FateUnknown { .. } | Error::TimedOut { .. } | Error::Unreachable { .. });
+        assert!(expected, "{error:?}");
+    }
+    drop(peer);
+}
+
+#[test]
+fn a_connection_without_greeting_is_unreachable_in_time() {
+    let daemon = Daemon::tcp();
+    // The system takes the connection on the listener's behalf, and nobody ever answers.
+    let error = Client::connect_with(&daemon.url(), brisk().connect_timeout(SHORT)).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("ping"), "{error}");
+}
+
+#[test]
+fn a_time_without_end_is_one() {
+    let daemon = Daemon::unix();
+    let options = brisk().call_timeout(Duration::MAX).connect_timeout(Duration::MAX);
+    let (client, mut peer) = connected(&daemon, options);
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.publish("a", "1"));
+        assert_eq!(peer.next_data(), "1");
+        peer.answer(&published(1));
+        assert_eq!(call.join().unwrap().unwrap().matched, 1);
+    });
+}
+
+#[test]
+fn without_time_nothing_is_sent() {
+    let daemon = Daemon::unix();
+    let (client, mut peer) = connected(&daemon, brisk().call_timeout(Duration::ZERO));
+    let error = client.publish("a", "1").unwrap_err();
+    // Whether it goes out before its time is seen to be over is open, that it ends is not.
+    assert!(matches!(error, Error::TimedOut { .. } | Error::FateUnknown { .. }), "{error:?}");
+    drop(client);
+    while peer.next().is_some() {}
+    assert!(PATIENCE > Duration::ZERO);
+}

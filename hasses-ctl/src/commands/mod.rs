@@ -1,0 +1,44 @@
+//! One file a command that has something to it; [`one_line`] has those whose answer is one line.
+
+mod clients;
+mod lines;
+mod listen;
+mod one_line;
+mod pages;
+mod send;
+mod status;
+mod stream;
+mod topics;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::locate::{self, Surroundings};
+use crate::output::{End, Output};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Why it was not done, or not to the end.
+pub(crate) fn run(arguments: Arguments, surroundings: &Surroundings, out: &mut Output) -> Result<(), End> {
+    let Some(command) = arguments.command else {
+        return Err(Failure::usage("no command is given").into());
+    };
+    let connect = || locate::connect(arguments.control.as_deref(), surroundings);
+    match command {
+        Command::Completions(completions) => out.text(&completions.shell.script()),
+        Command::Listen(listen) => listen::run(&listen, out),
+        Command::Send(send) => send::run(&send, connect, out),
+        Command::Status(_) => status::run(&connect()?, out),
+        Command::Clients(clients) => clients::run(&clients, &connect()?, out),
+        Command::Topics(topics) => topics::run(&topics, &connect()?, out),
+        Command::Disconnect(disconnect) => {
+            let which = one_line::which(disconnect)?;
+            one_line::disconnect(which, &connect()?, out)
+        }
+        Command::Count(count) => one_line::count(&count, &connect()?, out),
+        Command::LogLevel(level) => one_line::log_level(&level, &connect()?, out),
+        Command::Reinit(reinit) => one_line::reinit(&reinit, &connect()?, out),
+        Command::Ping(_) => one_line::ping(&connect()?, out),
+        Command::Position(_) => one_line::position(&connect()?, out),
+    }
+}

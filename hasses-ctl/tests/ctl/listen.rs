@@ -1,0 +1,158 @@
+//! `listen` against an SSE port that the test plays.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+use crate::program::{finish, program, run};
+
+/// The lines of the program's standard output as they come.
+fn lines(child: &mut Child) -> Receiver<String> {
+    let stdout: ChildStdout = child.stdout.take().unwrap();
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
+fn next(lines: &Receiver<String>) -> String {
+    lines.recv_timeout(Duration::from_secs(20)).expect("a line within 20 s")
+}
+
+#[test]
+fn every_event_is_printed_as_it_comes() {
+    let endpoint = Endpoint::open();
+    let words = ["listen", "room624", "a b/ü*", "--id", "me&you", "--count=4", "--url", &endpoint.url];
+    let mut child = program(&words).spawn().unwrap();
+    let lines = lines(&mut child);
+    let mut request = endpoint.next();
+    assert_eq!(request.line, "GET /sse?topic=room624&topic=a%20b%2F%C3%BC*&id=me%26you HTTP/1.1");
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.header("last-event-id"), None);
+    request.accept();
+    // Each is seen before the next is sent, so nothing waits in a buffer on the way.
+    request.chunk("id: 17-0\ndata: hi\n\n");
+    assert_eq!(next(&lines), "17-0  message  hi");
+    request.chunk(":\n");
+    request.chunk("id: 17-1\nevent: tick\ndata: a\n");
+    request.chunk("data: b\n\n");
+    assert_eq!([next(&lines), next(&lines)], ["17-1  tick  a", "            b"]);
+    // One event in two chunks that are cut anywhere, and one longer than every buffer.
+    request.chunk("id: 17-2\nda");
+    request.chunk("ta: cut\n\n");
+    assert_eq!(next(&lines), "17-2  message  cut");
+    let long = "x".repeat(1 << 20);
+    request.chunk(&format!("id: 17-3\ndata: {long}\n\n"));
+    assert_eq!(next(&lines), format!("17-3  message  {long}"));
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
+fn scripts_get_one_object_an_event() {
+    let endpoint = Endpoint::open();
+    let child = program(&["--json", "listen", "room", "--count", "2", "--url", &endpoint.url]).spawn().unwrap();
+    let mut request = endpoint.next();
+    request.accept();
+    request.chunk("id: 17-0\ndata: a\ndata: b\n\nevent: tick\ndata: \"c\"\n\ndata: after the last\n\n");
+    let run = finish(child);
+    let events: Vec<Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        events,
+        [
+            json!({"id": "17-0", "event": "message", "data": "a\nb"}),
+            json!({"id": "17-0", "event": "tick", "data": "\"c\""}),
+        ]
+    );
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_stream_that_ends_is_made_anew_after_the_time_it_asked_for() {
+    let endpoint = Endpoint::open();
+    let mut child = program(&["listen", "room", "--count", "3", "--url", &endpoint.url]).spawn().unwrap();
+    let lines = lines(&mut child);
+    let mut request = endpoint.next();
+    request.accept();
+    request.chunk("retry: 1\n\nid: 17-0\ndata: first\n\n");
+    assert_eq!(next(&lines), "17-0  message  first");
+    request.end();
+    // "Come back later": a stream without any event keeps the id.
+    let mut request = endpoint.next();
+    assert_eq!(request.header("last-event-id"), Some("17-0"));
+    request.accept();
+    request.chunk("retry: 2\n\n");
+    request.end();
+    // A connection that is cut within an event: what came of it is dropped.
+    let mut request = endpoint.next();
+    assert_eq!(request.header("last-event-id"), Some("17-0"));
+    request.accept();
+    request.chunk("id: 17-1\ndata: second\n\nid: 17-2\ndata: cut off");
+    assert_eq!(next(&lines), "17-1  message  second");
+    drop(request);
+    let mut request = endpoint.next();
+    assert_eq!(request.header("last-event-id"), Some("17-1"));
+    request.accept();
+    request.chunk("id: 17-2\ndata: third\n\n");
+    assert_eq!(next(&lines), "17-2  message  third");
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
+fn an_answer_without_chunks_is_a_stream_too() {
+    let endpoint = Endpoint::open();
+    let mut child = program(&["listen", "room", "--count", "1", "--url", &endpoint.url]).spawn().unwrap();
+    let lines = lines(&mut child);
+    let mut request = endpoint.next();
+    request
+        .answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nid: 1-0\ndata: x\n\n");
+    assert_eq!(next(&lines), "1-0  message  x");
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
+fn anything_but_an_event_stream_is_refused() {
+    for (answer, parts) in [
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\nno such path: /",
+            ["answered 404 Not Found", "it says: no such path: /"],
+        ),
+        ("HTTP/1.1 204 No Content\r\n\r\n", ["answered 204 No Content", ""]),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+            ["\"text/html\", which is no event stream", "--path"],
+        ),
+        ("SSH-2.0-OpenSSH_9.2\r\n", ["does not speak HTTP", ""]),
+    ] {
+        let endpoint = Endpoint::open();
+        let child = program(&["listen", "room", "--url", &endpoint.url]).spawn().unwrap();
+        let mut request = endpoint.next();
+        request.answer(answer);
+        let run = finish(child);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{answer}: {}", run.err);
+        assert!(parts.iter().all(|part| run.err.contains(part)), "{answer}: {}", run.err);
+    }
+}
+
+#[test]
+fn nobody_at_the_url_is_exit_code_3() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let run = run(&["listen", "room", "--url", &format!("http://127.0.0.1:{port}/sse")]);
+    assert_eq!((run.code, run.out.as_str()), (3, ""));
+    assert!(run.err.contains("nobody answers") && run.err.contains("--url"), "{}", run.err);
+}
+
+#[test]
+fn what_can_never_be_a_topic_is_refused_before_anything_is_asked() {
+    let endpoint = Endpoint::open();
+    for words in [["listen", "a*b"], ["listen", ""]] {
+        let run = run(&[&words[..], &["--url", &endpoint.url]].concat());
+        assert_eq!(run.code, 1, "{}", run.err);
+    }
+}

@@ -1,0 +1,102 @@
+//! `--check`: what the daemon would do, and what of the system stands against it; nothing is opened, made or bound.
+
+use std::fs::{self, FileType};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use super::file::quoted;
+use super::help::version;
+use super::settings::{Setting, Value, settings};
+use super::{Config, ListenAddress};
+
+/// What the daemon would do: lines that are a configuration file which says the same, every setting with its value, and
+/// whether that is the default.
+#[must_use]
+pub fn describe(config: &Config) -> Vec<String> {
+    let mut lines = vec![format!("# {} would start so; as a file for --config, this says the same.", version())];
+    for address in &config.listen {
+        lines.push(match address {
+            ListenAddress::Tcp(address) => format!("# subscribers: http://{address}{}", config.path),
+            ListenAddress::Unix(_) => format!("# subscribers: {address}, path {}", config.path),
+        });
+    }
+    lines.extend(config.control.iter().map(|url| format!("# commands: {url}")));
+    lines.extend(config.notes.iter().map(|note| format!("# note: {note}")));
+    lines.extend(settings().map(|setting| line(&setting, config)));
+    lines
+}
+
+fn line(setting: &Setting, config: &Config) -> String {
+    let name = setting.name;
+    let default = Config::default();
+    let (value, is_default, meaning) = match setting.value {
+        Value::Switch { get, .. } => (get(config).to_string(), get(config) == get(&default), None),
+        Value::Text { get, unset, .. } => match get(config) {
+            None => return format!("# {name}: {unset} (default)"),
+            Some(text) => (quoted(&text), get(&default) == Some(text), None),
+        },
+        Value::List { get, .. } => {
+            let texts: Vec<_> = get(config).iter().map(|text| quoted(text)).collect();
+            let is_default =
+                if name == "control" { config.default_socket.is_some() } else { get(config) == get(&default) };
+            (format!("[{}]", texts.join(", ")), is_default, None)
+        }
+        Value::Number(quantity) => {
+            let value = quantity.value(config);
+            let is_default = value == quantity.value(&default);
+            let meaning = quantity.zero.filter(|_| value == "0");
+            let is_plain = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            (if is_plain { value } else { quoted(&value) }, is_default, meaning)
+        }
+    };
+    let setting = format!("{name} = {value}");
+    let remark = [is_default.then_some("default"), meaning].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    if remark.is_empty() { setting } else { format!("{setting:<40} # {remark}") }
+}
+
+/// What of the system stands against the start, as far as a look can tell.
+pub(super) fn faults(config: &Config) -> Vec<String> {
+    let mut faults = Vec::new();
+    for address in &config.listen {
+        if let Some(path) = address.socket_path() {
+            faults
+                .extend(fault(path, "a socket", FileType::is_socket).map(|fault| format!("listen {address}: {fault}")));
+        }
+    }
+    match &config.default_socket {
+        Some(socket) => faults.extend(socket.check_folder().err().map(|error| error.text)),
+        None => {
+            for url in &config.control {
+                let path = Path::new(url.target());
+                let fault = match url.scheme() {
+                    "unix" => fault(path, "a socket", FileType::is_socket),
+                    "fifo" => fault(path, "a FIFO", FileType::is_fifo),
+                    _ => None,
+                };
+                faults.extend(fault.map(|fault| format!("control {url}: {fault}")));
+            }
+        }
+    }
+    if let Some(path) = &config.log.file {
+        let fault = fault(path, "a file that can be written to", |kind| !kind.is_dir());
+        faults.extend(fault.map(|fault| format!("log-file {}: {fault}", path.display())));
+    }
+    faults
+}
+
+/// Whether something else than wanted is at `path`, or nothing can be made there for want of a folder.
+fn fault(path: &Path, wanted: &str, is_wanted: fn(&FileType) -> bool) -> Option<String> {
+    if let Ok(metadata) = fs::metadata(path) {
+        return (!is_wanted(&metadata.file_type())).then(|| format!("what is there is not {wanted}"));
+    }
+    let folder = path.parent()?;
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => None,
+        Ok(_) => Some(format!("{} is no folder", folder.display())),
+        Err(error) => Some(format!("folder {}: {error}", folder.display())),
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

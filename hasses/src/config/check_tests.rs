@@ -1,0 +1,125 @@
+use std::os::unix::net::UnixListener;
+
+use super::*;
+use crate::config::{Environment, Invocation, load};
+
+fn environment() -> Environment {
+    Environment { uid: 1000, runtime_dir: Some("/nonexistent".into()), temp_dir: "/tmp".into(), cores: 2 }
+}
+
+fn run(words: &[&str]) -> Config {
+    match load(words, &environment()).unwrap_or_else(|error| panic!("{words:?}: {error}")) {
+        Invocation::Run(config) => *config,
+        other => panic!("{words:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_description_is_a_configuration_file_that_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hasses.toml");
+    for words in [
+        &[][..],
+        &[
+            "--control=tcp://0.0.0.0:1",
+            "--allow-remote-control",
+            "--delimiter=\\x1e",
+            "--log-file=/a\"b\\c",
+            "--retry=200",
+        ],
+        &[
+            "--max-subscribers=10",
+            "--max-age=60",
+            "--heartbeat=0.5",
+            "--outbox=5000",
+            "--listen=[::1]:1",
+            "--listen=unix:/x",
+        ],
+        &[
+            "--cors-origin=https://a.example",
+            "--cors-credentials",
+            "--allow-reinit",
+            "--log-format=json",
+            "--log-level=quiet",
+        ],
+        &["-p=8080", "-cp=8085", "-murl=/sse", "-fifo=/run/f", "-sep=|", "-nodaemon", "-ra"],
+    ] {
+        let mut config = run(words);
+        fs::write(&path, describe(&config).join("\n")).unwrap();
+        let mut again = run(&["--config", path.to_str().unwrap()]);
+        // These say where values came from, which a file cannot.
+        (config.classic, config.default_socket) = (false, None);
+        (config.notes, again.notes) = Default::default();
+        (config.shards, again.shards) = (1, 1);
+        assert_eq!(again, config, "{words:?}");
+    }
+}
+
+#[test]
+fn every_setting_is_described_with_whether_it_is_the_default() {
+    let lines = describe(&run(&["--max-age=60", "--control=unix:///x"]));
+    for expected in [
+        "# subscribers: http://127.0.0.1:8080/sse",
+        "# commands: unix:///x",
+        "listen = [\"127.0.0.1:8080\"]              # default",
+        "control = [\"unix:///x\"]",
+        "# log-file: standard output (default)",
+        "# delimiter: ; or a newline (default)",
+        "max-subscribers = 0                      # default: what the descriptor limit allows",
+        "max-head = \"16k\"                         # default",
+        "max-age = 60",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is missing in\n{}", lines.join("\n"));
+    }
+    let described = |name: &str| {
+        let keys = [format!("{name} = "), format!("# {name}: ")];
+        lines.iter().filter(|line| keys.iter().any(|key| line.starts_with(key.as_str()))).count()
+    };
+    for setting in settings() {
+        assert_eq!(described(setting.name), 1, "{}", setting.name);
+    }
+    let lines = describe(&run(&[]));
+    assert!(lines.iter().any(|line| line.starts_with("control = ") && line.ends_with("# default")), "{lines:?}");
+}
+
+#[test]
+fn a_check_finds_what_stands_in_the_way_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("file"), "").unwrap();
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    let (file, socket, new) = (at("file"), at("socket"), at("new"));
+    for (words, parts) in [
+        (
+            vec![format!("--listen=unix:{file}"), format!("--log-file={}", at(""))],
+            &["what is there is not a socket"][..],
+        ),
+        (vec![format!("--control=unix://{file}")], &["what is there is not a socket"]),
+        (vec![format!("--control=fifo://{socket}")], &["what is there is not a FIFO"]),
+        (vec![format!("--control=fifo://{file}/x"), format!("--log-file={new}/x")], &["is no folder", "folder /"]),
+        (
+            vec![format!("--log-file={}", folder.path().display())],
+            &["what is there is not a file that can be written to"],
+        ),
+        (vec![], &[]),
+        (
+            vec![format!("--control=fifo://{new}"), format!("--control=unix://{socket}"), format!("--log-file={file}")],
+            &[],
+        ),
+    ] {
+        // A slash at the end of a log file is a usage error, which is none of this test's.
+        let words: Vec<_> =
+            words.into_iter().filter(|word| !word.ends_with('/')).chain(["--check".to_owned()]).collect();
+        match (load(&words, &environment()), parts) {
+            (Ok(Invocation::Check(_)), []) => {}
+            (Err(error), parts) if !parts.is_empty() => {
+                for part in parts {
+                    assert!(error.text.contains(part), "{words:?}: {error}");
+                }
+                assert_eq!((error.text.lines().count(), error.exit_code), (parts.len(), 1), "{error:?}");
+            }
+            (other, _) => panic!("{words:?}: {other:?}"),
+        }
+    }
+    assert!(!folder.path().join("new").exists());
+}

@@ -1,0 +1,261 @@
+//! The switches of the classic daemon, with their classic meaning: one dash, `=` joins the value, the last of a kind counts.
+//!
+//! What is wrong is all told at once and ends with exit code 1. Switches that this version cannot follow are errors that say
+//! what to do instead: a daemon that starts otherwise than it was told to is worse than one that does not start.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use hasses_adapters::SourceUrl;
+use hasses_client::wire::{Delimiter, LogLevel};
+
+use super::error::ConfigError;
+use super::settings::read_path;
+use super::words::nearest;
+use super::{Config, ListenAddress, LogFormat, cors};
+
+/// Name, value and effect of every switch, in the order of classic's help.
+pub(super) const SWITCHES: &[(&str, Option<&str>, &str)] = &[
+    ("p", Some("PORT"), "SSE port on every interface; must be given"),
+    ("murl", Some("/PATH"), "path that subscribes; must be given"),
+    ("cp", Some("PORT"), "control port on every interface; this or -fifo must be given"),
+    ("fifo", Some("/PATH"), "control FIFO, made with mode 0666 less the umask if missing"),
+    ("sep", Some("CHAR"), "alone ends a message (default ; or a newline)"),
+    ("q", None, "log level quiet"),
+    ("debug", None, "log level debug"),
+    ("l", Some("/PATH"), "log file; without effect beside -nodaemon"),
+    ("pidfile", Some("/PATH"), "not in this version yet"),
+    ("ssl", None, "not in this version yet"),
+    ("cert-file", Some("PEM"), "certificate of -ssl"),
+    ("privatekey-file", Some("PEM"), "private key of -ssl"),
+    ("cors-base", Some("URL"), "Access-Control-Allow-Origin (default *)"),
+    ("ra", None, "allow re-init"),
+    ("user", Some("NAME"), "not in this version yet"),
+    ("nodaemon", None, "stay in the foreground and log to standard output; must be given in this version"),
+];
+
+/// A switch as it was written, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Switch {
+    /// With its dash and value.
+    pub(super) text: String,
+    /// `FILE:LINE: `, or nothing for the command line.
+    pub(super) place: String,
+}
+
+/// What the switches say together; later ones win.
+pub(super) fn read(switches: &[Switch], shards: usize) -> Result<Config, ConfigError> {
+    let mut reading = Reading { given: BTreeMap::new(), faults: Vec::new() };
+    for switch in switches {
+        reading.take(switch);
+    }
+    let config = reading.config(shards);
+    if reading.faults.is_empty() { Ok(config) } else { Err(ConfigError::classic(reading.faults.join("\n"))) }
+}
+
+struct Reading<'a> {
+    /// The value of each switch that was given, and its place.
+    given: BTreeMap<&'static str, (&'a str, &'a str)>,
+    faults: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn take(&mut self, switch: &'a Switch) {
+        let (name, value) = match switch.text.trim_start_matches('-').split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (&switch.text[1..], None),
+        };
+        let place = &switch.place;
+        match (SWITCHES.iter().find(|(known, _, _)| *known == name), value) {
+            (None, _) => self.faults.push(format!("{place}unknown switch {}; {}", switch.text, hint(name))),
+            (Some((_, Some(_), _)), Some("")) => self.faults.push(format!("{place}-{name}= has no value")),
+            (Some((_, Some(wanted), _)), None) => {
+                self.faults.push(format!("{place}-{name} needs a value: -{name}={wanted}"));
+            }
+            (Some((_, None, _)), Some(value)) => {
+                self.faults.push(format!("{place}-{name} takes no value, but got {value:?}"));
+            }
+            (Some((known, _, _)), value) => {
+                // Both set the log level, so the later one undoes the earlier one.
+                match *known {
+                    "q" => self.given.remove("debug"),
+                    "debug" => self.given.remove("q"),
+                    _ => None,
+                };
+                self.given.insert(known, (value.unwrap_or_default(), place));
+            }
+        }
+    }
+
+    fn config(&mut self, shards: usize) -> Config {
+        self.refuse_what_is_not_there_yet();
+        let mut config = Config { shards, classic: true, allow_remote_control: true, ..Config::default() };
+        config.log.format = LogFormat::Bare;
+        let sse_port = self.value("p", |text| port_number(text, 0));
+        let control_port = self.value("cp", |text| port_number(text, 1));
+        let fifo = self.value("fifo", absolute);
+        // Checked although -nodaemon makes it pointless, as classic does.
+        let log_file = self.value("l", absolute);
+        self.value("pidfile", absolute);
+        match sse_port {
+            Some(port) => config.listen = vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))],
+            None => self.require(&["p"], "the port of the SSE endpoint"),
+        }
+        match self.value("murl", read_path) {
+            Some(path) => config.path = path,
+            None => self.require(&["murl"], "the path that subscribes"),
+        }
+        if control_port.is_none() && fifo.is_none() {
+            self.require(&["cp", "fifo"], "where commands come from");
+        }
+        if let Some(port) = control_port {
+            config.control.extend(self.source("cp", format!("tcp://0.0.0.0:{port}")));
+        }
+        if let Some(path) = &fifo {
+            config.control.extend(self.source("fifo", format!("fifo://{}", path.display())));
+        }
+        if let (Some(port), Some(control)) = (sse_port, control_port)
+            && port == control
+        {
+            self.faults.push(format!("-p={port} and -cp={control} are one port, and there must be two"));
+        }
+        if let Some(delimiter) = self.value("sep", delimiter) {
+            config.delimiter = delimiter;
+        }
+        if let Some(origin) = self.value("cors-base", header_value) {
+            config.cors.origins = vec![origin];
+        }
+        config.log.level = match (self.has("q"), self.has("debug")) {
+            (true, _) => LogLevel::Quiet,
+            (_, true) => LogLevel::Debug,
+            _ => LogLevel::Normal,
+        };
+        config.allow_reinit = self.has("ra");
+        config.notes = self.notes(&config, log_file.as_deref());
+        config
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// What a switch says, if it was given and can be read; else the fault is noted.
+    fn value<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let (text, place) = self.given.get(name)?;
+        read(text).map_err(|fault| self.faults.push(format!("{place}-{name}={text}: {fault}"))).ok()
+    }
+
+    fn source(&mut self, name: &str, url: String) -> Option<SourceUrl> {
+        self.value(name, |_| url.parse().map_err(|fault: hasses_adapters::OpenError| fault.to_string()))
+    }
+
+    /// One of the switches must be given. One that was given and could not be read is a fault already.
+    fn require(&mut self, names: &[&str], what: &str) {
+        if names.iter().any(|name| self.has(name)) {
+            return;
+        }
+        let forms: Vec<_> = SWITCHES.iter().filter(|(name, _, _)| names.contains(name)).map(form).collect();
+        self.faults.push(format!("{} is missing: {what}", forms.join(" or ")));
+    }
+
+    fn refuse_what_is_not_there_yet(&mut self) {
+        let absent = [
+            ("ssl", "this version has no TLS yet; leave it out, and let a proxy in front of hasses speak TLS"),
+            ("pidfile", "this version writes no pid file yet; leave it out, the service manager knows the pid"),
+            (
+                "user",
+                "this version does not change its user yet; leave it out, and start hasses as that user (User= in a systemd unit)",
+            ),
+        ];
+        for (name, what) in absent {
+            if let Some((_, place)) = self.given.get(name) {
+                self.faults.push(format!("{place}-{name}: {what}"));
+            }
+        }
+        if !self.has("nodaemon") {
+            let what = "this version does not go to the background yet; add it, and let a service manager (systemd, a container) \
+                        keep hasses running";
+            self.faults.push(format!("-nodaemon is missing: {what}"));
+        }
+    }
+
+    fn notes(&self, config: &Config, log_file: Option<&Path>) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some((port, _)) = self.given.get("cp") {
+            notes.push(format!(
+                "control on port {port} is open to every interface, and it has no authentication; \
+                 safer: --control tcp://127.0.0.1:{port}, or a Unix socket"
+            ));
+        }
+        if let Some((path, _)) = self.given.get("fifo") {
+            notes.push(format!(
+                "where FIFO {path} is missing it is made with mode 0666 less the umask, so other users may publish; \
+                 safer: --control 'fifo://{path}?mode=0660'"
+            ));
+        }
+        if let [ListenAddress::Tcp(address)] = config.listen[..] {
+            let port = address.port();
+            notes.push(format!(
+                "subscribers may connect on every interface, without TLS; behind a proxy on this machine safer: --listen 127.0.0.1:{port}"
+            ));
+        }
+        if let Some(path) = log_file {
+            notes.push(format!("-l={}: without effect, since -nodaemon logs to standard output", path.display()));
+        }
+        for name in ["cert-file", "privatekey-file"] {
+            if self.has(name) && !self.has("ssl") {
+                notes.push(format!("-{name}: without effect, since -ssl is not given"));
+            }
+        }
+        if let Err(fault) = cors::read_origins(&config.cors.origins) {
+            notes.push(format!("-cors-base: {fault}; it is sent as it is"));
+        }
+        notes
+    }
+}
+
+/// How a switch is written.
+pub(super) fn form((name, value, _): &(&str, Option<&str>, &str)) -> String {
+    value.map_or_else(|| format!("-{name}"), |value| format!("-{name}={value}"))
+}
+
+fn hint(name: &str) -> String {
+    if super::settings::setting(name).is_some() {
+        return format!("modern flags have two dashes: --{name}");
+    }
+    let closest = nearest(name, SWITCHES.iter().map(|(known, _, _)| *known));
+    let known = SWITCHES.iter().find(|(known, _, _)| Some(*known) == closest);
+    format!("the nearest is {} (-h lists all)", known.map(form).unwrap_or_default())
+}
+
+/// For the SSE port 0 lets the system choose. For control classic took it as "none", so it is refused rather than opened somewhere.
+fn port_number(text: &str, least: u16) -> Result<u16, String> {
+    let number = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+    number
+        .filter(|port| *port >= least)
+        .ok_or_else(|| format!("{text:?} is no port number from {least} to {}", u16::MAX))
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') { Ok(PathBuf::from(text)) } else { Err(format!("{text:?} is not an absolute path")) }
+}
+
+fn delimiter(text: &str) -> Result<Delimiter, String> {
+    match text.bytes().next() {
+        Some(b'=') => Err("\"=\" cannot end a message: it stands between token and message".to_owned()),
+        Some(byte) if byte.is_ascii() => Ok(Delimiter::Explicit(byte)),
+        _ => Err(format!("{text:?} does not begin with an ASCII character")),
+    }
+}
+
+fn header_value(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| !c.is_ascii_graphic() && *c != ' ') {
+        Some(found) => Err(format!("{text:?} holds {found:?}, which no header may hold")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "classic_tests.rs"]
+mod tests;

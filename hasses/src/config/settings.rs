@@ -1,0 +1,204 @@
+//! The table of everything that can be set: a row is a flag of the command line and a key of the configuration file.
+//!
+//! Flags and keys cannot drift apart, since both go through these rows; a test holds the flags of `arguments` against them.
+
+use std::path::PathBuf;
+
+use hasses_adapters::{OpenError, SourceUrl};
+
+use super::quantities::{QUANTITIES, Quantity};
+use super::{Config, LogFormat, cors, delimiter};
+
+/// One thing that can be set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    /// The flag without its dashes, and the key.
+    pub(super) name: &'static str,
+    /// What it takes, and where that goes.
+    pub(super) value: Value,
+}
+
+/// What a setting takes, and where that goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value {
+    /// Nothing on the command line, `true` or `false` in a file.
+    Switch { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
+    /// One text. `get` gives `None` for a default that no text stands for; `unset` says what that is.
+    Text { get: fn(&Config) -> Option<String>, set: fn(&mut Config, &str) -> Result<(), String>, unset: &'static str },
+    /// Texts: a repeated flag, an array.
+    List { get: fn(&Config) -> Vec<String>, set: fn(&mut Config, &[String]) -> Result<(), String> },
+    /// A number.
+    Number(&'static Quantity),
+}
+
+/// The settings that are no numbers, in the order of `--help`.
+const WORDS: &[Setting] = &[
+    Setting {
+        name: "listen",
+        value: Value::List {
+            get: |config| config.listen.iter().map(ToString::to_string).collect(),
+            set: |config, texts| read_all(texts).map(|addresses| config.listen = addresses),
+        },
+    },
+    Setting {
+        name: "path",
+        value: Value::Text {
+            get: |config| Some(config.path.clone()),
+            set: |config, text| read_path(text).map(|path| config.path = path),
+            unset: "",
+        },
+    },
+    Setting {
+        name: "control",
+        value: Value::List {
+            get: |config| config.control.iter().map(ToString::to_string).collect(),
+            set: |config, texts| read_sources(texts).map(|sources| config.control = sources),
+        },
+    },
+    Setting {
+        name: "allow-remote-control",
+        value: Value::Switch {
+            get: |config| config.allow_remote_control,
+            set: |config, on| config.allow_remote_control = on,
+        },
+    },
+    Setting {
+        name: "cors-origin",
+        value: Value::List {
+            get: |config| config.cors.origins.clone(),
+            set: |config, texts| cors::read_origins(texts).map(|origins| config.cors.origins = origins),
+        },
+    },
+    Setting {
+        name: "cors-credentials",
+        value: Value::Switch { get: |config| config.cors.credentials, set: |config, on| config.cors.credentials = on },
+    },
+    Setting {
+        name: "log-level",
+        value: Value::Text {
+            get: |config| Some(config.log.level.to_string()),
+            set: |config, text| {
+                text.parse()
+                    .map(|level| config.log.level = level)
+                    .map_err(|failure: hasses_client::wire::Failure| failure.error)
+            },
+            unset: "",
+        },
+    },
+    Setting {
+        name: "log-file",
+        value: Value::Text {
+            get: |config| config.log.file.as_ref().map(|path| path.display().to_string()),
+            set: |config, text| read_log_file(text).map(|file| config.log.file = file),
+            unset: "standard output",
+        },
+    },
+    Setting {
+        name: "log-format",
+        value: Value::Text {
+            get: |config| Some(config.log.format.as_str().to_owned()),
+            set: |config, text| read_log_format(text).map(|format| config.log.format = format),
+            unset: "",
+        },
+    },
+    Setting {
+        name: "delimiter",
+        value: Value::Text {
+            get: |config| delimiter::write(config.delimiter),
+            set: |config, text| delimiter::read(text).map(|delimiter| config.delimiter = delimiter),
+            unset: "; or a newline",
+        },
+    },
+    Setting {
+        name: "allow-reinit",
+        value: Value::Switch { get: |config| config.allow_reinit, set: |config, on| config.allow_reinit = on },
+    },
+];
+
+/// Every setting, in the order of `--help`.
+pub(super) fn settings() -> impl Iterator<Item = Setting> {
+    let numbers = QUANTITIES.iter().map(|quantity| Setting { name: quantity.name, value: Value::Number(quantity) });
+    WORDS.iter().copied().chain(numbers)
+}
+
+/// The setting of this name.
+pub(super) fn setting(name: &str) -> Option<Setting> {
+    settings().find(|setting| setting.name == name)
+}
+
+impl Setting {
+    /// Sets what the texts say: one of them except for a [`Value::List`], which takes any number.
+    pub(super) fn apply(&self, config: &mut Config, texts: &[String]) -> Result<(), String> {
+        match (self.value, texts) {
+            (Value::List { set, .. }, texts) => set(config, texts),
+            (Value::Text { set, .. }, [text]) => set(config, text),
+            (Value::Switch { set, .. }, [text]) => match text.as_str() {
+                "true" => Ok(set(config, true)),
+                "false" => Ok(set(config, false)),
+                _ => Err(format!("{text:?} is neither true nor false")),
+            },
+            (Value::Number(quantity), [text]) => quantity.read(text).map(|value| (quantity.set)(config, value)),
+            (_, texts) => Err(format!("it takes one value, not {}", texts.len())),
+        }
+    }
+}
+
+impl LogFormat {
+    /// The format's name, as the flag takes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Bare => "bare",
+            Self::Json => "json",
+        }
+    }
+}
+
+fn read_all<T>(texts: &[String]) -> Result<Vec<T>, String>
+where
+    T: std::str::FromStr<Err = String>,
+{
+    if texts.is_empty() {
+        return Err("nothing is given, and there must be at least one".to_owned());
+    }
+    texts.iter().map(|text| text.parse()).collect()
+}
+
+fn read_sources(texts: &[String]) -> Result<Vec<SourceUrl>, String> {
+    let read = |text: &String| text.parse().map_err(|error: OpenError| error.to_string());
+    texts.iter().map(read).collect()
+}
+
+/// The one path that subscribes, as it stands in a request line.
+pub(super) fn read_path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err(format!("{text:?} does not begin with /"));
+    }
+    match text.chars().find(|&c| !c.is_ascii_graphic() || c == '?' || c == '#') {
+        Some(found) => {
+            Err(format!("{text:?} holds {found:?}, which no path of a request holds; write it percent-encoded"))
+        }
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// `-` is standard output, so that a flag can win over a file's key.
+fn read_log_file(text: &str) -> Result<Option<PathBuf>, String> {
+    if text == "-" {
+        return Ok(None);
+    }
+    if text.is_empty() || text.ends_with('/') {
+        return Err(format!("{text:?} is no file; write a path, or - for standard output"));
+    }
+    // The file is opened anew while the daemon runs, so what it is relative to must not change.
+    std::path::absolute(text).map(Some).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
+}
+
+fn read_log_format(text: &str) -> Result<LogFormat, String> {
+    let formats = [LogFormat::Text, LogFormat::Bare, LogFormat::Json];
+    formats
+        .into_iter()
+        .find(|format| format.as_str() == text)
+        .ok_or_else(|| format!("{text:?} is no log format (text, bare, json)"))
+}

@@ -1,0 +1,252 @@
+//! One connection on an SSE port: its socket, how far it is, and what waits for it.
+//!
+//! Idle, it is this struct and its registration: no buffer, no task, no timer of its own.
+
+use std::fmt;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use hasses_client::wire::{ClientInfo, ClientState, SubscriberId};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+
+use crate::config::Limits;
+use crate::outbox::{Outbox, Pool, SLICES};
+use crate::sse::Framing;
+use crate::wheel::Millis;
+
+/// Time for a peer to take its last bytes and close, before it is closed. A socket that is closed with bytes unread is
+/// reset, and the reset may overtake the answer; RFC 9112, 9.6 asks for this wait.
+const LINGER: Millis = 2_000;
+
+/// One connection on an SSE port.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+    /// Number for people and commands, never used twice.
+    pub number: u64,
+    /// Tells this connection from others that had its slot.
+    pub generation: u32,
+    /// The event that reached it last, so that none reaches it twice.
+    pub stamp: u32,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// How far it is.
+    pub phase: Phase,
+    /// It stands in the list of those to be flushed.
+    pub touched: bool,
+    /// Its readiness to be written is watched.
+    pub watches_writing: bool,
+    /// How its stream is framed.
+    pub framing: Framing,
+    /// Times it subscribed anew.
+    pub reinits: u32,
+    /// What waits for it.
+    pub outbox: Outbox,
+    /// The bytes so far of a head that is not complete.
+    #[expect(clippy::box_collection, reason = "nearly always absent: a pointer is a third of a Vec")]
+    pub head: Option<Box<Vec<u8>>>,
+    /// The id it gave itself.
+    pub id: Option<SubscriberId>,
+    /// Its `User-Agent`.
+    pub agent: Option<Box<str>>,
+    /// Events written to it.
+    pub delivered: u64,
+    /// When it connected.
+    pub connected: Millis,
+    /// When its phase began.
+    pub since: Millis,
+    /// When something was last written to it.
+    pub written: Millis,
+    /// When its earliest entry in the wheel comes up.
+    pub timer: Millis,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A process of this machine.
+    Unix,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its request head is awaited.
+    Head,
+    /// It receives events.
+    Subscribed,
+    /// Its last bytes are going out; then its side is closed, and what it still sends is dropped until it closes too.
+    Ending,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waits.
+    All,
+    /// The socket is full.
+    Blocked,
+    /// The connection is broken.
+    Broken,
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// The peer has closed, or the connection is broken.
+    End,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(socket: OwnedFd, peer: Peer, number: u64, generation: u32, now: Millis) -> Self {
+        Self {
+            socket,
+            number,
+            generation,
+            stamp: 0,
+            peer,
+            phase: Phase::Head,
+            touched: false,
+            watches_writing: false,
+            framing: Framing::Chunked,
+            reinits: 0,
+            outbox: Outbox::default(),
+            head: None,
+            id: None,
+            agent: None,
+            delivered: 0,
+            connected: now,
+            since: now,
+            written: now,
+            timer: Millis::MAX,
+        }
+    }
+
+    /// Writes what waits, as much as the socket takes; gives how many events are out with it.
+    pub fn flush(&mut self, pool: &mut Pool, now: Millis) -> (Flushed, u64) {
+        let mut delivered = 0;
+        while !self.outbox.is_empty() {
+            match self.write() {
+                Ok(written) => {
+                    delivered += self.outbox.advance(written, pool);
+                    self.written = now;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return (Flushed::Blocked, delivered),
+                Err(_) => return (Flushed::Broken, delivered),
+            }
+        }
+        (Flushed::All, delivered)
+    }
+
+    fn write(&self) -> Result<usize, Errno> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        if let Some(piece) = self.outbox.single() {
+            return rustix::net::send(&self.socket, piece, flags);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (count, _) = self.outbox.fill(&mut slices);
+        rustix::net::sendmsg(&self.socket, &slices[..count], &mut SendAncillaryBuffer::default(), flags)
+    }
+
+    /// Reads into `buffer` what is there.
+    pub fn receive(&self, buffer: &mut [u8]) -> Received {
+        loop {
+            return match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => Received::End,
+                Ok((count, _)) => Received::Bytes(count),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => Received::Nothing,
+                Err(_) => Received::End,
+            };
+        }
+    }
+
+    /// Tells the peer that nothing more will come.
+    pub fn shut_down(&self) {
+        // A peer that is gone need not be told.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+    }
+
+    /// When this connection must be looked at next.
+    #[must_use]
+    pub fn due(&self, limits: &Limits) -> Millis {
+        match self.phase {
+            Phase::Head => self.since + millis(limits.head_timeout),
+            Phase::Ending => self.since + LINGER,
+            Phase::Subscribed => {
+                let heartbeat = self.written + self.heartbeat(limits);
+                limits.max_age.map_or(heartbeat, |age| heartbeat.min(self.since + millis(age)))
+            }
+        }
+    }
+
+    /// The heartbeat interval, up to a quarter shorter, so that those who heard an event together are not all written to
+    /// together when nothing follows it.
+    #[must_use]
+    pub fn heartbeat(&self, limits: &Limits) -> Millis {
+        let interval = millis(limits.heartbeat);
+        // Consecutive numbers land far apart (Knuth's multiplicative hashing).
+        let spread = self.number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        interval - ((interval / 4 * spread) >> 32)
+    }
+
+    /// How it is listed.
+    #[must_use]
+    pub fn info(&self, topics: Vec<String>, now: Millis) -> ClientInfo {
+        let state = match (self.phase, self.head.is_some()) {
+            (Phase::Head, false) => ClientState::New,
+            (Phase::Head, true) => ClientState::Head,
+            (Phase::Subscribed, _) => ClientState::Subscribed,
+            (Phase::Ending, _) => ClientState::Ending,
+        };
+        let subscribed = if self.phase == Phase::Subscribed { now.saturating_sub(self.since) / 1000 } else { 0 };
+        ClientInfo {
+            client: self.number,
+            descriptor: self.socket.as_raw_fd(),
+            address: self.peer.to_string(),
+            id: self.id.as_ref().map(ToString::to_string),
+            agent: self.agent.as_deref().map(str::to_owned),
+            topics,
+            state,
+            connected_seconds: now.saturating_sub(self.connected) / 1000,
+            subscribed_seconds: subscribed,
+            delivered: self.delivered,
+            queued_bytes: self.outbox.bytes() as u64,
+            reinits: self.reinits,
+            tls: None,
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// Whole milliseconds of a duration; those configured are far from the limit.
+#[must_use]
+pub fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}

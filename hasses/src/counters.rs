@@ -1,0 +1,40 @@
+//! What is counted, process-wide. Every field is a field of the status report and is described there.
+
+use std::sync::atomic::AtomicU64;
+
+/// Counters that every thread adds to; relaxed, since each stands for itself.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Open connections on the SSE ports.
+    pub connections: AtomicU64,
+    /// The most at one time.
+    pub connections_peak: AtomicU64,
+    /// Subscribed connections.
+    pub subscribers: AtomicU64,
+    /// Subscriptions since start.
+    pub subscribed: AtomicU64,
+    /// Of these, on a connection that had been subscribed.
+    pub reinits: AtomicU64,
+    /// Messages accepted.
+    pub messages: AtomicU64,
+    /// Events written, each subscriber counted.
+    pub deliveries: AtomicU64,
+    /// Messages that matched nobody.
+    pub unmatched: AtomicU64,
+    /// Answered with "come back later".
+    pub refused: AtomicU64,
+    /// Answered with a status other than 200.
+    pub bad_requests: AtomicU64,
+    /// Heads not complete in time.
+    pub head_timeouts: AtomicU64,
+    /// Disconnected with a full outbox.
+    pub slow_disconnects: AtomicU64,
+    /// What those had not been sent.
+    pub slow_lost_bytes: AtomicU64,
+    /// Reached the maximum age.
+    pub aged_out: AtomicU64,
+    /// Disconnected by command.
+    pub kicked: AtomicU64,
+    /// Accepting paused for want of descriptors.
+    pub accept_pauses: AtomicU64,
+}

@@ -1,0 +1,86 @@
+//! The subscriber's side of HTTP/1.1 and 1.0, without I/O: bytes of a request head in, what to do about it out.
+
+mod query;
+mod request;
+mod response;
+
+pub use query::{Query, parse_query};
+pub use request::{Method, Parsed, Request, parse_head};
+pub use response::{Date, Endpoint, Refusal, Status};
+
+use hasses_client::wire::{SubscriberId, TopicPattern};
+
+use crate::sse::Framing;
+
+/// What a request asks for, after everything about it has been checked.
+#[derive(Debug)]
+pub enum Decision {
+    /// A subscription, with the response head that begins its stream.
+    Subscribe(Box<Subscription>),
+    /// Something that is answered with these bytes and then closed.
+    Answer(Vec<u8>),
+    /// Something that is refused, likewise.
+    Refuse(Vec<u8>),
+}
+
+/// A subscription that can be entered.
+#[derive(Debug)]
+pub struct Subscription {
+    /// What to; at least one.
+    pub patterns: Vec<TopicPattern>,
+    /// The id that the subscriber gave itself.
+    pub id: Option<SubscriberId>,
+    /// Its `User-Agent`.
+    pub agent: Option<Box<str>>,
+    /// How the stream is framed.
+    pub framing: Framing,
+    /// The response head.
+    pub head: Vec<u8>,
+}
+
+/// Longest `User-Agent` that is kept for the client list, in bytes. Browsers' have 80 to 130.
+const MAX_AGENT_BYTES: usize = 255;
+
+/// Decides about a complete request head.
+#[must_use]
+pub fn decide(request: &Request<'_>, endpoint: &Endpoint, max_topics: usize, date: &str) -> Decision {
+    let refuse = |refusal: Refusal| Decision::Refuse(endpoint.refusal(&refusal, Some(request), date));
+    let on_path = request.path == endpoint.path;
+    let everything = request.path == "*" && request.method == Method::Options;
+    if !on_path && !everything {
+        let text = format!("there is nothing at {:?}; events are at {}", request.path, endpoint.path);
+        return refuse(Refusal::new(Status::NotFound, text));
+    }
+    match request.method {
+        Method::Get => match parse_query(request.query, max_topics) {
+            Ok(query) => Decision::Subscribe(Box::new(Subscription {
+                patterns: query.patterns,
+                id: query.id,
+                agent: request.agent.map(kept_agent),
+                framing: request.framing(),
+                head: endpoint.stream_head(request, date),
+            })),
+            Err(refusal) => refuse(refusal),
+        },
+        Method::Head => Decision::Answer(endpoint.stream_head(request, date)),
+        Method::Options => Decision::Answer(endpoint.options(request, date)),
+        Method::Other => {
+            let text = "only GET, HEAD and OPTIONS are allowed here".to_owned();
+            refuse(Refusal::new(Status::MethodNotAllowed, text))
+        }
+        Method::Unknown => refuse(Refusal::new(Status::NotImplemented, "this method is not known".to_owned())),
+    }
+}
+
+/// Cut where it is too long: it is information for people, and nothing depends on it.
+fn kept_agent(agent: &str) -> Box<str> {
+    let mut end = agent.len().min(MAX_AGENT_BYTES);
+    while !agent.is_char_boundary(end) {
+        end -= 1;
+    }
+    agent[..end].into()
+}
+
+#[cfg(test)]
+#[path = "endpoint_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+//! The log: classic's layout or JSON, to standard output or a file, at a level that can be changed while running.
+//!
+//! Nothing from outside gets into a line as a control character, so nobody can write lines of their own.
+
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hasses_client::wire::LogLevel;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer as _, Registry};
+
+use crate::config::{Log, LogFormat};
+
+/// What was asked for by a command is logged under this target, at every level.
+const REPORT: &str = "hasses::report";
+/// How often a log file's path is looked at: one that was moved away is noticed within a second.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The log level in force; clones share it.
+#[derive(Clone, Debug)]
+pub struct LevelSwitch(Arc<AtomicU8>);
+
+impl LevelSwitch {
+    /// A switch that stands at `level`.
+    #[must_use]
+    pub fn new(level: LogLevel) -> Self {
+        Self(Arc::new(AtomicU8::new(level.number())))
+    }
+
+    /// Changes the level for everybody.
+    pub fn set(&self, level: LogLevel) {
+        self.0.store(level.number(), Ordering::Relaxed);
+    }
+
+    /// The level in force.
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
+        match self.0.load(Ordering::Relaxed) {
+            0 => LogLevel::Quiet,
+            1 => LogLevel::Normal,
+            _ => LogLevel::Debug,
+        }
+    }
+}
+
+/// Begins to log, for the whole process.
+///
+/// # Errors
+/// The log file cannot be opened, or something logs already.
+pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<()> {
+    let target = match &log.file {
+        Some(path) => Target::File(Arc::new(LogFile::open(path)?)),
+        None => Target::Stdout,
+    };
+    let layer = tracing_subscriber::fmt::layer().with_writer(target).with_ansi(false).log_internal_errors(false);
+    let filter = ByLevel(switch.clone());
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match log.format {
+        LogFormat::Json => Box::new(Registry::default().with(layer.json().flatten_event(true).with_filter(filter))),
+        LogFormat::Text => {
+            Box::new(Registry::default().with(layer.event_format(Lines { dated: true }).with_filter(filter)))
+        }
+        LogFormat::Bare => {
+            Box::new(Registry::default().with(layer.event_format(Lines { dated: false }).with_filter(filter)))
+        }
+    };
+    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)
+}
+
+/// Lets through what the switch allows.
+struct ByLevel(LevelSwitch);
+
+impl<S> Filter<S> for ByLevel {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        let most = match self.0.level() {
+            LogLevel::Quiet => Level::WARN,
+            LogLevel::Normal => Level::INFO,
+            LogLevel::Debug => Level::DEBUG,
+        };
+        *metadata.level() <= most || metadata.target() == REPORT
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> tracing::subscriber::Interest {
+        if *metadata.level() > Level::DEBUG {
+            return tracing::subscriber::Interest::never();
+        }
+        // The level can change at any time.
+        tracing::subscriber::Interest::sometimes()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::DEBUG)
+    }
+}
+
+/// `2026-01-31 13:45:07 hasses: text`, as classic writes it, or the text alone.
+struct Lines {
+    dated: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.dated {
+            let now = jiff::Zoned::now();
+            write!(writer, "{} hasses: ", now.strftime("%F %T"))?;
+        }
+        let metadata = event.metadata();
+        match *metadata.level() {
+            Level::ERROR if metadata.target() != REPORT => writer.write_str("error: ")?,
+            Level::WARN => writer.write_str("warning: ")?,
+            _ => {}
+        }
+        event.record(&mut OneLine(&mut writer));
+        writer.write_char('\n')
+    }
+}
+
+/// Writes the message with control characters escaped.
+struct OneLine<'a, 'b>(&'a mut Writer<'b>);
+
+impl Visit for OneLine<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            // What the writer refuses is lost with its line.
+            let _ = write!(Escaped(self.0), "{value:?}");
+        }
+    }
+}
+
+struct Escaped<'a, 'b>(&'a mut Writer<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if !text.chars().any(char::is_control) {
+            return self.0.write_str(text);
+        }
+        text.chars().try_for_each(|c| {
+            if c.is_control() { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
+        })
+    }
+}
+
+/// Where lines go.
+enum Target {
+    Stdout,
+    File(Arc<LogFile>),
+}
+
+impl<'a> MakeWriter<'a> for Target {
+    type Writer = Box<dyn Write + 'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        match self {
+            Self::Stdout => Box::new(io::stdout().lock()),
+            Self::File(file) => Box::new(&**file),
+        }
+    }
+}
+
+/// A log file that is opened anew when it was moved away or deleted, without a signal.
+struct LogFile {
+    path: PathBuf,
+    state: Mutex<Opened>,
+}
+
+struct Opened {
+    file: File,
+    inode: (u64, u64),
+    looked: Instant,
+}
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let state = Mutex::new(Opened::open(path)?);
+        Ok(Self { path: path.to_owned(), state })
+    }
+}
+
+impl Opened {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { file, inode: (metadata.dev(), metadata.ino()), looked: Instant::now() })
+    }
+}
+
+impl Write for &LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut opened = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.looked.elapsed() >= LOOK {
+            opened.looked = Instant::now();
+            let same = std::fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == opened.inode);
+            // Where it cannot be made anew, lines go on to where they went before.
+            if !same && let Ok(new) = Opened::open(&self.path) {
+                *opened = new;
+            }
+        }
+        opened.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_log_file_is_noticed_within_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hasses.log");
+        let file = LogFile::open(&path).unwrap();
+        (&file).write_all(b"one\n").unwrap();
+        std::fs::rename(&path, folder.path().join("old.log")).unwrap();
+        file.state.lock().unwrap().looked -= LOOK;
+        (&file).write_all(b"two\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two\n");
+        assert_eq!(std::fs::read(folder.path().join("old.log")).unwrap(), b"one\n");
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let captured = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(Lines { dated: false })
+            .with_writer(move || Capture(captured.clone()))
+            .with_filter(ByLevel(LevelSwitch::new(LogLevel::Quiet)));
+        tracing::subscriber::with_default(Registry::default().with(layer), || {
+            tracing::warn!("from {}: {}", "x\r\ny", "\u{1b}[31m");
+            tracing::info!("not at this level");
+            tracing::error!(target: REPORT, "always");
+        });
+        let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "warning: from x\\r\\ny: \\u{1b}[31m\nalways\n");
+    }
+
+    struct Capture(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Capture {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}

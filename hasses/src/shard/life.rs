@@ -1,0 +1,162 @@
+//! The life of a connection but for its subscribing: adopted, kept alive, ended, closed.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tracing::{debug, error};
+
+use crate::connection::{Connection, Peer, Phase};
+use crate::index::Slot;
+use crate::shard::{Shard, narrow};
+use crate::sse::{Framing, LAST_CHUNK};
+use crate::wheel::Millis;
+
+/// Time for those with a full socket to take their last bytes when the daemon ends.
+const LAST_GRACE: Millis = 1_000;
+
+impl Shard {
+    pub(super) fn adopt(&mut self, socket: OwnedFd, peer: Peer) {
+        if self.ending.is_some() {
+            drop(socket);
+            return self.count_closed();
+        }
+        let number = self.shared.next_client.fetch_add(1, Relaxed);
+        self.generation = self.generation.wrapping_add(1);
+        let connection = Connection::new(socket, peer, number, self.generation, self.now);
+        debug!("client {number} connected from {peer}");
+        let slot = narrow(self.connections.insert(connection));
+        let watched = self.readiness.watch(&self.connections[slot as usize], self.key(slot));
+        if let Err(error) = watched {
+            error!("client {number} ({peer}) cannot be watched: {error}");
+            return self.close(slot);
+        }
+        self.schedule(slot);
+    }
+
+    /// Makes sure that the wheel brings this connection up in time.
+    pub(super) fn schedule(&mut self, slot: Slot) {
+        let key = self.key(slot);
+        let connection = &mut self.connections[slot as usize];
+        let due = connection.due(&self.shared.config.limits);
+        if due < connection.timer {
+            connection.timer = self.wheel.insert(key, due);
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, key: u64) {
+        let Some(slot) = self.slot(key) else { return };
+        let limits = &self.shared.config.limits;
+        let connection = &mut self.connections[slot as usize];
+        if connection.timer > self.now {
+            // It got an earlier entry since this one was made.
+            return;
+        }
+        connection.timer = Millis::MAX;
+        if self.now >= connection.due(limits) {
+            match connection.phase {
+                Phase::Head => self.refuse_late_head(slot),
+                Phase::Ending => return self.close(slot),
+                Phase::Subscribed if is_too_old(connection, limits.max_age, self.now) => {
+                    self.shared.counters.aged_out.fetch_add(1, Relaxed);
+                    self.end_stream(slot);
+                }
+                Phase::Subscribed => self.heartbeat(slot),
+            }
+        }
+        if self.slot(key).is_some() {
+            self.schedule(slot);
+        }
+    }
+
+    fn heartbeat(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        if connection.outbox.is_empty() {
+            self.comment(slot);
+            self.flush(slot);
+        } else {
+            // It has more to read than it takes; a comment would only add to that.
+            connection.written = self.now;
+        }
+    }
+
+    /// Puts a comment into the outbox.
+    pub(super) fn comment(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        let (bytes, range) = self.comment.framed(connection.framing);
+        connection.outbox.push_other(bytes, range, &mut self.pool);
+    }
+
+    /// Ends a stream properly: what waits, the last chunk, the end of the connection. Several clients do not reconnect after an
+    /// end without the last chunk.
+    pub(super) fn end_stream(&mut self, slot: Slot) {
+        self.leave(slot);
+        let connection = &mut self.connections[slot as usize];
+        if connection.framing == Framing::Chunked {
+            connection.outbox.push_other(Arc::from(LAST_CHUNK), 0..LAST_CHUNK.len(), &mut self.pool);
+        }
+        self.begin_ending(slot);
+    }
+
+    /// From now on only what waits is sent.
+    pub(super) fn begin_ending(&mut self, slot: Slot) {
+        let key = self.key(slot);
+        let connection = &mut self.connections[slot as usize];
+        connection.phase = Phase::Ending;
+        connection.since = self.now;
+        connection.head = None;
+        self.flush(slot);
+        if self.slot(key).is_some() {
+            self.schedule(slot);
+        }
+    }
+
+    /// Takes a connection out of its topics.
+    pub(super) fn leave(&mut self, slot: Slot) {
+        if self.connections[slot as usize].phase == Phase::Subscribed {
+            self.index.unsubscribe(slot);
+            self.shared.counters.subscribers.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Closes a connection at once.
+    pub(super) fn close(&mut self, slot: Slot) {
+        self.leave(slot);
+        let mut connection = self.connections.remove(slot as usize);
+        connection.outbox.clear(&mut self.pool);
+        debug!("client {} ({}) closed after {} events", connection.number, connection.peer, connection.delivered);
+        drop(connection);
+        self.count_closed();
+    }
+
+    fn count_closed(&self) {
+        self.load.fetch_sub(1, Relaxed);
+        self.shared.counters.connections.fetch_sub(1, Relaxed);
+        self.shared.descriptor_freed.notify_additional(1);
+    }
+
+    pub(super) fn end_all(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(self.now + LAST_GRACE);
+        let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
+        for slot in slots {
+            match self.connections[slot as usize].phase {
+                Phase::Subscribed => self.end_stream(slot),
+                Phase::Head => self.close(slot),
+                Phase::Ending => self.flush(slot),
+            }
+        }
+    }
+
+    pub(super) fn close_all(&mut self) {
+        let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
+        slots.into_iter().for_each(|slot| self.close(slot));
+    }
+}
+
+fn is_too_old(connection: &Connection, max_age: Option<Duration>, now: Millis) -> bool {
+    max_age.is_some_and(|age| now >= connection.since + crate::connection::millis(age))
+}

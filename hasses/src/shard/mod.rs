@@ -1,0 +1,291 @@
+//! A shard: one thread that owns its subscribers, their topics and their sockets.
+//!
+//! Each turn takes what waits in the channel from the hub, puts pointers to the shared bytes into the outboxes of those who
+//! match, and then writes to each subscriber touched, once, however many events that were. The writing is cut into slices,
+//! between which new events and new bytes get through. No turn ever waits for a subscriber.
+
+mod fan_out;
+mod life;
+mod query;
+mod subscribe;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use async_channel::{Receiver, TryRecvError};
+use futures_lite::FutureExt as _;
+use slab::Slab;
+use smol::Timer;
+use tracing::error;
+
+use crate::batch::{Batch, Step};
+use crate::connection::{Connection, Flushed, Peer, Phase};
+use crate::http::Date;
+use crate::index::{Index, Slot};
+use crate::outbox::Pool;
+use crate::readiness::{Readiness, Ready};
+use crate::shared::Shared;
+use crate::sse::Rendered;
+use crate::wheel::{Millis, Wheel};
+
+/// Messages taken in one turn.
+const MESSAGES: usize = 64;
+/// Subscribers written to in one turn: some milliseconds of work.
+const SLICE: usize = 512;
+/// Bytes read from a socket at one time. A browser's request head has less than 2 KiB.
+const READ_BYTES: usize = 16 * 1024;
+
+/// What a shard is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Commands, in the hub's order.
+    Batch(Arc<Batch>),
+    /// A connection to serve.
+    Adopt(OwnedFd, Peer),
+    /// End every stream, then yourself.
+    End,
+}
+
+/// The state of one shard.
+#[derive(Debug)]
+pub struct Shard {
+    shared: Arc<Shared>,
+    messages: Receiver<Message>,
+    /// Connections of this shard, seen by those who choose a shard for the next.
+    load: Arc<AtomicUsize>,
+    readiness: Readiness,
+    connections: Slab<Connection>,
+    index: Index,
+    pool: Pool,
+    wheel: Wheel<u64>,
+    touched: VecDeque<Slot>,
+    /// Connections that sent more than one turn reads.
+    unread: Vec<u64>,
+    scratch: Box<[u8]>,
+    date: Date,
+    now: Millis,
+    stamp: u32,
+    generation: u32,
+    comment: Rendered,
+    delivered: u64,
+    /// Ends at this time at the latest.
+    ending: Option<Millis>,
+}
+
+impl Shard {
+    /// A shard without connections.
+    ///
+    /// # Errors
+    /// What the system said to a new epoll.
+    pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, load: Arc<AtomicUsize>) -> io::Result<Self> {
+        Ok(Self {
+            now: shared.millis(),
+            shared,
+            messages,
+            load,
+            readiness: Readiness::new()?,
+            connections: Slab::new(),
+            index: Index::default(),
+            pool: Pool::default(),
+            wheel: Wheel::new(),
+            touched: VecDeque::new(),
+            unread: Vec::new(),
+            scratch: vec![0; READ_BYTES].into_boxed_slice(),
+            date: Date::default(),
+            stamp: 0,
+            generation: 0,
+            comment: Rendered::comment(),
+            delivered: 0,
+            ending: None,
+        })
+    }
+
+    /// Serves until it is told to end.
+    pub async fn run(mut self) {
+        let mut timer = Timer::never();
+        let mut timer_at = None;
+        let mut ready = Vec::new();
+        let mut due = Vec::new();
+        loop {
+            self.now = self.shared.millis();
+            let mut busy = self.take_messages();
+            busy |= self.flush_slice();
+            if let Err(error) = self.readiness.take(&mut ready) {
+                error!("asking for ready sockets failed: {error}");
+            }
+            ready.extend(self.unread.drain(..).map(|key| Ready { key, read: true, write: false }));
+            busy |= !ready.is_empty();
+            for Ready { key, read, write } in ready.drain(..) {
+                self.on_ready(key, read, write);
+            }
+            self.wheel.advance(self.now, &mut due);
+            due.drain(..).for_each(|key| self.on_timer(key));
+            self.count_deliveries();
+            if let Some(deadline) = self.ending
+                && (self.connections.is_empty() || self.now >= deadline)
+            {
+                return self.close_all();
+            }
+            if busy {
+                continue;
+            }
+            let next = self.wheel.next_due().into_iter().chain(self.ending).min();
+            if next != timer_at {
+                timer_at = next;
+                timer = match next {
+                    Some(at) => Timer::at(self.shared.started + Duration::from_millis(at)),
+                    None => Timer::never(),
+                };
+            }
+            let message = async {
+                match self.messages.recv().await {
+                    Ok(message) => Some(message),
+                    Err(_) if self.ending.is_some() => std::future::pending().await,
+                    Err(_) => Some(Message::End),
+                }
+            };
+            let readable = async {
+                if let Err(error) = self.readiness.wait().await {
+                    error!("waiting for ready sockets failed: {error}");
+                }
+                None
+            };
+            let expired = async {
+                (&mut timer).await;
+                None
+            };
+            if let Some(message) = message.or(readable).or(expired).await {
+                self.now = self.shared.millis();
+                self.on_message(message);
+            } else {
+                timer_at = timer_at.filter(|&at| self.shared.millis() < at);
+            }
+        }
+    }
+
+    fn take_messages(&mut self) -> bool {
+        for taken in 0..MESSAGES {
+            match self.messages.try_recv() {
+                Ok(message) => self.on_message(message),
+                Err(TryRecvError::Empty) => return taken > 0,
+                Err(TryRecvError::Closed) => {
+                    if self.ending.is_none() {
+                        self.on_message(Message::End);
+                    }
+                    return taken > 0;
+                }
+            }
+        }
+        true
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Batch(batch) => self.on_batch(&batch),
+            Message::Adopt(socket, peer) => self.adopt(socket, peer),
+            Message::End => self.end_all(),
+        }
+    }
+
+    fn on_batch(&mut self, batch: &Batch) {
+        for step in &batch.steps {
+            match step {
+                Step::Event(event) => self.fan_out(event),
+                Step::Query(query) => self.answer(query),
+                Step::Done(_) => {}
+            }
+        }
+        batch.shard_is_done(|found| self.shared.status(found), &self.shared.counters.unmatched);
+    }
+
+    /// Slot and generation in one number.
+    fn key(&self, slot: Slot) -> u64 {
+        u64::from(self.connections[slot as usize].generation) << 32 | u64::from(slot)
+    }
+
+    /// The slot that a key names, unless its connection is gone.
+    #[expect(clippy::cast_possible_truncation, reason = "a key is two halves of 32 bits")]
+    fn slot(&self, key: u64) -> Option<Slot> {
+        let (generation, slot) = ((key >> 32) as u32, key as u32);
+        self.connections.get(slot as usize).filter(|known| known.generation == generation).map(|_| slot)
+    }
+
+    fn on_ready(&mut self, key: u64, read: bool, write: bool) {
+        if write && let Some(slot) = self.slot(key) {
+            self.flush(slot);
+        }
+        if read && let Some(slot) = self.slot(key) {
+            self.read(slot);
+        }
+    }
+
+    /// Puts a connection on the list of those to be written to.
+    fn touch(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        if !connection.touched {
+            connection.touched = true;
+            self.touched.push_back(slot);
+        }
+    }
+
+    fn flush_slice(&mut self) -> bool {
+        let slice = self.touched.len().min(SLICE);
+        for _ in 0..slice {
+            let Some(slot) = self.touched.pop_front() else { break };
+            // It may have been closed since; a newcomer in its place has nothing to write.
+            if let Some(connection) = self.connections.get_mut(slot as usize) {
+                connection.touched = false;
+                self.flush(slot);
+            }
+        }
+        slice > 0
+    }
+
+    /// Writes what waits for a connection, and does what follows from it.
+    fn flush(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        let (flushed, events) = flush_counted(connection, &mut self.pool, self.now);
+        self.delivered += events;
+        match flushed {
+            Flushed::All if connection.phase == Phase::Ending => {
+                connection.shut_down();
+                if self.ending.is_some() {
+                    self.close(slot);
+                }
+            }
+            Flushed::All => {}
+            Flushed::Blocked => {
+                if !std::mem::replace(&mut connection.watches_writing, true) {
+                    let watched = self.readiness.watch_writing(&self.connections[slot as usize], self.key(slot));
+                    if watched.is_err() {
+                        self.close(slot);
+                    }
+                }
+            }
+            Flushed::Broken => self.close(slot),
+        }
+    }
+
+    fn count_deliveries(&mut self) {
+        if self.delivered > 0 {
+            self.shared.counters.deliveries.fetch_add(std::mem::take(&mut self.delivered), Relaxed);
+        }
+    }
+}
+
+fn flush_counted(connection: &mut Connection, pool: &mut Pool, now: Millis) -> (Flushed, u64) {
+    let (flushed, events) = connection.flush(pool, now);
+    connection.delivered += events;
+    (flushed, events)
+}
+
+/// Slots count descriptors, of which there are fewer than 2^31.
+#[expect(clippy::cast_possible_truncation, reason = "see above")]
+fn narrow(slot: usize) -> Slot {
+    slot as Slot
+}

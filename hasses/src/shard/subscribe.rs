@@ -1,0 +1,142 @@
+//! How a connection becomes a subscription: its request head is read, decided about, and entered into the shard.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tracing::{debug, info};
+
+use crate::connection::{Connection, Phase, Received};
+use crate::http::{Decision, Parsed, Refusal, Status, Subscription, decide, parse_head};
+use crate::index::Slot;
+use crate::shard::Shard;
+
+/// Reads from one connection in one turn. Whoever sends more than that without end is read on when others had their turn.
+const READS: usize = 8;
+
+impl Shard {
+    /// Reads what a connection sent.
+    pub(super) fn read(&mut self, slot: Slot) {
+        let key = self.key(slot);
+        for _ in 0..READS {
+            match self.connections[slot as usize].receive(&mut self.scratch) {
+                Received::Nothing => return,
+                Received::End => return self.close(slot),
+                Received::Bytes(count) => self.on_bytes(slot, count),
+            }
+            // What it sent may have ended it.
+            if self.slot(key).is_none() {
+                return;
+            }
+        }
+        // Edge-triggered: nobody tells again of what is left.
+        self.unread.push(key);
+    }
+
+    fn on_bytes(&mut self, slot: Slot, count: usize) {
+        let connection = &mut self.connections[slot as usize];
+        let reinit = connection.phase == Phase::Subscribed && self.shared.reinit.load(Relaxed);
+        if connection.phase != Phase::Head && !reinit {
+            // Nothing that comes after the request means anything.
+            return;
+        }
+        // A head that comes in one piece, as nearly all do, is read where it is.
+        let mut held = connection.head.take();
+        if let Some(held) = &mut held {
+            held.extend_from_slice(&self.scratch[..count]);
+        }
+        let bytes = held.as_ref().map_or(&self.scratch[..count], |held| held.as_slice());
+        let limits = &self.shared.config.limits;
+        let decision = match parse_head(bytes, limits.max_head) {
+            Parsed::Incomplete => {
+                connection.head = held.or_else(|| Some(Box::new(self.scratch[..count].to_vec())));
+                return;
+            }
+            Parsed::Refused(refusal) => {
+                debug!("client {} ({}) is refused: {}", connection.number, connection.peer, refusal.text);
+                Decision::Refuse(self.shared.endpoint.refusal(&refusal, None, self.date.now()))
+            }
+            // Bytes behind the head belong to no request: browsers and proxies wait for an answer before they send another.
+            Parsed::Complete(request, _) => decide(&request, &self.shared.endpoint, limits.max_topics, self.date.now()),
+        };
+        self.carry_out(slot, decision, reinit);
+    }
+
+    fn carry_out(&mut self, slot: Slot, decision: Decision, reinit: bool) {
+        match decision {
+            Decision::Subscribe(subscription) => self.subscribe(slot, *subscription, reinit),
+            // On a stream that is under way an answer of another kind has no place.
+            Decision::Answer(_) | Decision::Refuse(_) if reinit => {
+                let connection = &self.connections[slot as usize];
+                info!("client {} ({}) sent no request that can re-initialise it", connection.number, connection.peer);
+            }
+            Decision::Answer(answer) => self.answer_and_end(slot, answer),
+            Decision::Refuse(answer) => {
+                self.shared.counters.bad_requests.fetch_add(1, Relaxed);
+                self.answer_and_end(slot, answer);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, slot: Slot, subscription: Subscription, reinit: bool) {
+        if !reinit && self.shared.counters.subscribers.load(Relaxed) >= self.shared.max_subscribers as u64 {
+            return self.come_back_later(slot, subscription);
+        }
+        if reinit {
+            self.leave(slot);
+            self.shared.counters.reinits.fetch_add(1, Relaxed);
+        }
+        let counters = &self.shared.counters;
+        counters.subscribers.fetch_add(1, Relaxed);
+        counters.subscribed.fetch_add(1, Relaxed);
+        let connection = &mut self.connections[slot as usize];
+        debug!("client {} ({}) subscribes to {:?}", connection.number, connection.peer, subscription.patterns);
+        connection.phase = Phase::Subscribed;
+        connection.since = self.now;
+        connection.written = self.now;
+        connection.reinits += u32::from(reinit);
+        connection.framing = subscription.framing;
+        connection.id = subscription.id;
+        connection.agent = subscription.agent;
+        let length = subscription.head.len();
+        connection.outbox.push_other(Arc::from(subscription.head), 0..length, &mut self.pool);
+        self.index.subscribe(slot, &subscription.patterns);
+        // Firefox fires `open` only after a first byte of body, and proxies pass the head on with it.
+        self.comment(slot);
+        self.schedule(slot);
+        self.touch(slot);
+    }
+
+    fn come_back_later(&mut self, slot: Slot, subscription: Subscription) {
+        self.shared.counters.refused.fetch_add(1, Relaxed);
+        let shortest = self.shared.config.limits.retry.as_millis();
+        // Up to twice as long, so that those who were refused together do not come back together.
+        let retry = shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0)));
+        debug!("client {} comes back in {retry} ms: the limit of subscribers is reached", self.number(slot));
+        let answer = self.shared.endpoint.come_back_later(subscription.framing, subscription.head, retry);
+        self.answer_and_end(slot, answer);
+    }
+
+    /// The head of a request did not come in time.
+    pub(super) fn refuse_late_head(&mut self, slot: Slot) {
+        let counters = &self.shared.counters;
+        counters.head_timeouts.fetch_add(1, Relaxed);
+        counters.bad_requests.fetch_add(1, Relaxed);
+        let seconds = self.shared.config.limits.head_timeout.as_secs_f32();
+        let text = format!("the request head was not complete within {seconds} s");
+        debug!("client {}: {text}", self.number(slot));
+        let refusal = Refusal::new(Status::HeadTimeout, text);
+        let answer = self.shared.endpoint.refusal(&refusal, None, self.date.now());
+        self.answer_and_end(slot, answer);
+    }
+
+    fn answer_and_end(&mut self, slot: Slot, answer: Vec<u8>) {
+        let length = answer.len();
+        let connection: &mut Connection = &mut self.connections[slot as usize];
+        connection.outbox.push_other(Arc::from(answer), 0..length, &mut self.pool);
+        self.begin_ending(slot);
+    }
+
+    fn number(&self, slot: Slot) -> u64 {
+        self.connections[slot as usize].number
+    }
+}

@@ -1,0 +1,122 @@
+//! What every thread of one daemon sees: settings that hold for its life, switches, counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use event_listener::Event;
+use hasses_adapters::ControlStats;
+use hasses_client::wire::{EventId, Reply, StatusReport};
+
+use crate::batch::Found;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::http::Endpoint;
+use crate::logging::LevelSwitch;
+
+/// The common ground of hub, shards and listeners.
+#[derive(Debug)]
+pub struct Shared {
+    /// As it was started.
+    pub config: Config,
+    /// What responses have in common.
+    pub endpoint: Endpoint,
+    /// Subscribers at one time, the descriptor limit taken into account.
+    pub max_subscribers: usize,
+    /// Connections at one time; some more than subscribers, so that those over the limit can be told.
+    pub max_connections: usize,
+    /// The counters.
+    pub counters: Counters,
+    /// The counters of the control sources.
+    pub control: Arc<ControlStats>,
+    /// How much is logged.
+    pub log_level: LevelSwitch,
+    /// A subscribed connection may send a new request.
+    pub reinit: AtomicBool,
+    /// Number of the next connection.
+    pub next_client: AtomicU64,
+    /// Id of the newest event.
+    pub newest: Mutex<EventId>,
+    /// A connection was closed: its descriptor can be used again.
+    pub descriptor_freed: Event,
+    /// Where subscribers connect, with real ports.
+    pub listening: Vec<String>,
+    /// Where commands come from, with real ports.
+    pub sources: Vec<String>,
+    /// When the daemon started.
+    pub started: Instant,
+    /// The same for people, RFC 3339.
+    pub started_at: String,
+}
+
+impl Shared {
+    /// The answer to `status`; `found` has what the shards know.
+    #[must_use]
+    pub fn status(&self, found: &Found) -> Reply {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let counters = &self.counters;
+        Reply::Status(Box::new(StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            compiled: env!("HASSES_COMPILED").to_owned(),
+            pid: std::process::id(),
+            uid: rustix::process::getuid().as_raw(),
+            started_at: self.started_at.clone(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            tls: false,
+            log_level: Some(self.log_level.level()),
+            reinit: self.reinit.load(Relaxed),
+            cors_origins: self.config.cors.origins.clone(),
+            listen: self.listening.clone(),
+            sources: self.sources.clone(),
+            shards: self.config.shards as u64,
+            connections: count(&counters.connections),
+            subscribers: count(&counters.subscribers),
+            connections_peak: count(&counters.connections_peak),
+            topics: distinct(found),
+            queued_bytes: found.number,
+            control_connections: count(&self.control.connections),
+            subscribed_total: count(&counters.subscribed),
+            reinits_total: count(&counters.reinits),
+            messages_total: count(&counters.messages),
+            deliveries_total: count(&counters.deliveries),
+            unmatched_total: count(&counters.unmatched),
+            refused_total: count(&counters.refused),
+            bad_requests_total: count(&counters.bad_requests),
+            head_timeouts_total: count(&counters.head_timeouts),
+            slow_disconnects_total: count(&counters.slow_disconnects),
+            slow_lost_bytes_total: count(&counters.slow_lost_bytes),
+            aged_out_total: count(&counters.aged_out),
+            kicked_total: count(&counters.kicked),
+            accept_pauses_total: count(&counters.accept_pauses),
+            refused_commands_total: count(&self.control.refused_commands),
+            repaired_utf8_total: count(&self.control.repaired_utf8),
+            position: *self.newest.lock().unwrap_or_else(PoisonError::into_inner),
+            limits: self.limits(),
+        }))
+    }
+
+    fn limits(&self) -> BTreeMap<String, u64> {
+        let mut limits: BTreeMap<_, _> =
+            self.config.quantities().map(|(name, value)| (name.to_owned(), value)).collect();
+        // What holds, not what was asked for.
+        limits.insert("max-subscribers".to_owned(), self.max_subscribers as u64);
+        limits
+    }
+
+    /// Milliseconds since the start, the clock of the shards.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        // Half a billion years fit.
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One topic may stand in several shards.
+fn distinct(found: &Found) -> u64 {
+    let mut names: Vec<_> = found.topics.iter().map(|topic| &topic.topic).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.len() as u64
+}

@@ -1,0 +1,164 @@
+//! An event as bytes: rendered once, shared by every subscriber.
+//!
+//! The form is that of the WHATWG HTML standard, 9.2.5 "Parsing an event stream"; one event is exactly one HTTP/1.1 chunk
+//! (RFC 9112, 7.1), since some clients read chunk frames.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use hasses_client::wire::{EventId, Publish};
+
+/// Bytes for a subscriber: an event, a comment or the end of a stream, framed as a chunk.
+#[derive(Clone, Debug)]
+pub struct Rendered(Arc<[u8]>);
+
+/// How the body of a response is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// HTTP/1.1: `Transfer-Encoding: chunked`.
+    Chunked,
+    /// HTTP/1.0: the bytes as they are, up to the end of the connection.
+    Plain,
+}
+
+/// The chunk that ends a chunked body.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl Rendered {
+    /// An event. `scratch` is reused between calls.
+    #[must_use]
+    pub fn event(id: EventId, publish: &Publish, scratch: &mut Vec<u8>) -> Self {
+        Self::chunk(scratch, |body| {
+            // Writing to a Vec cannot fail.
+            let _ = writeln!(body, "id: {id}");
+            if let Some(event) = &publish.event {
+                let _ = writeln!(body, "event: {event}");
+            }
+            if let Some(retry) = publish.retry {
+                let _ = writeln!(body, "retry: {retry}");
+            }
+            for line in lines(&publish.data) {
+                body.extend_from_slice(b"data: ");
+                body.extend_from_slice(line.as_bytes());
+                body.push(b'\n');
+            }
+            body.push(b'\n');
+        })
+    }
+
+    /// A comment line. One LF only: some clients hand an empty message to the program at every empty line.
+    #[must_use]
+    pub fn comment() -> Self {
+        Self::chunk(&mut Vec::new(), |body| body.extend_from_slice(b":\n"))
+    }
+
+    /// Only a reconnection time, for streams that end at once.
+    #[must_use]
+    pub fn retry(millis: u128) -> Self {
+        Self::chunk(&mut Vec::new(), |body| {
+            let _ = write!(body, "retry: {millis}\n\n");
+        })
+    }
+
+    fn chunk(scratch: &mut Vec<u8>, write_body: impl FnOnce(&mut Vec<u8>)) -> Self {
+        // The size stands before the body but is known after it: leave room for eight digits and CRLF.
+        const ROOM: usize = 10;
+        scratch.clear();
+        scratch.resize(ROOM, 0);
+        write_body(scratch);
+        let size = format!("{:x}\r\n", scratch.len() - ROOM);
+        let start = ROOM - size.len();
+        scratch[start..ROOM].copy_from_slice(size.as_bytes());
+        scratch.extend_from_slice(b"\r\n");
+        Self(Arc::from(&scratch[start..]))
+    }
+
+    /// The shared bytes, and the part of them that goes out under this framing.
+    #[must_use]
+    pub fn framed(&self, framing: Framing) -> (Arc<[u8]>, std::ops::Range<usize>) {
+        let range = match framing {
+            Framing::Chunked => 0..self.0.len(),
+            Framing::Plain => {
+                // The size line ends at the first LF; the body is followed by CRLF.
+                let start = self.0.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                start..self.0.len() - 2
+            }
+        };
+        (self.0.clone(), range)
+    }
+
+    /// Size in bytes, chunk framing included.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a rendered event is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The lines of a message. CR, LF and CRLF all end a line for a browser (WHATWG HTML 9.2.5), so all must split here, or a
+/// message could carry a field of its own into the stream.
+fn lines(data: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(data);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = memchr::memchr2(b'\r', b'\n', text.as_bytes()) else {
+            rest = None;
+            return Some(text);
+        };
+        let width = if text[end..].starts_with("\r\n") { 2 } else { 1 };
+        rest = Some(&text[end + width..]);
+        Some(&text[..end])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hasses_client::wire::{EventType, TopicPattern};
+
+    use super::*;
+
+    fn render(publish: &Publish) -> String {
+        let rendered = Rendered::event(EventId { millis: 17, sequence: 4 }, publish, &mut Vec::new());
+        let (bytes, range) = rendered.framed(Framing::Chunked);
+        assert_eq!(range, 0..rendered.len());
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (size, rest) = text.split_once("\r\n").unwrap();
+        let body = rest.strip_suffix("\r\n").unwrap();
+        assert_eq!(usize::from_str_radix(size, 16).unwrap(), body.len());
+        let (bytes, range) = rendered.framed(Framing::Plain);
+        assert_eq!(&bytes[range], body.as_bytes());
+        body.to_owned()
+    }
+
+    fn publish(data: &str) -> Publish {
+        Publish::new(TopicPattern::new("t").unwrap(), data)
+    }
+
+    #[test]
+    fn every_kind_of_line_end_splits_the_data() {
+        for (data, expected) in [
+            ("hi", "data: hi\n"),
+            ("", "data: \n"),
+            ("a\nb", "data: a\ndata: b\n"),
+            ("a\rb", "data: a\ndata: b\n"),
+            ("a\r\nb", "data: a\ndata: b\n"),
+            ("a\n\rb", "data: a\ndata: \ndata: b\n"),
+            ("a\n", "data: a\ndata: \n"),
+            ("\r\rid: 9", "data: \ndata: \ndata: id: 9\n"),
+            ("übung 🎉", "data: übung 🎉\n"),
+        ] {
+            assert_eq!(render(&publish(data)), format!("id: 17-4\n{expected}\n"), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn fields_come_in_their_order() {
+        let publish = Publish { event: Some(EventType::new("tick").unwrap()), retry: Some(2500), ..publish("x") };
+        assert_eq!(render(&publish), "id: 17-4\nevent: tick\nretry: 2500\ndata: x\n\n");
+    }
+
+    #[test]
+    fn a_long_event_is_framed_right() {
+        assert_eq!(render(&publish(&"x".repeat(1 << 20))).len(), (1 << 20) + 17);
+    }
+}
