@@ -1,1 +1,33 @@
-//! Shared pieces of the tests.
+//! What the tests share: a daemon in this process, a subscriber and a publisher made of bare sockets, and waiting with a
+//! deadline instead of sleeping.
+
+mod daemon;
+mod programs;
+mod publisher;
+mod subscriber;
+
+use std::time::{Duration, Instant};
+
+pub use daemon::TestDaemon;
+pub use programs::{Running, binary, required};
+pub use publisher::Publisher;
+pub use subscriber::{Event, Stream, Subscriber};
+
+/// How long anything may take before a test fails. Far more than is ever needed: it is there so that a fault ends.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks again and again until the answer is there.
+///
+/// # Panics
+/// Names what was waited for when the deadline has passed.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        // A short rest between two questions; nothing depends on its length.
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}

@@ -186,3 +186,7 @@ impl Session {
 fn out_of_step(error: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -76,12 +76,13 @@ impl Stream {
 }
 
 /// Connects to a Unix socket. Where its backlog is full, which happens when many processes come at once, the system lets a
-/// caller that blocks wait, and tells one that does not to come back.
+/// caller that blocks wait, and tells one that does not to come back. `connect` takes that for a connection under way, waits
+/// for it, and finds it not connected.
 async fn connect_unix(path: &Path) -> io::Result<Async<UnixStream>> {
     let mut pause = Duration::from_millis(1);
     loop {
         match Async::<UnixStream>::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Timer::after(pause).await,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Timer::after(pause).await,
             outcome => return outcome,
         };
         pause = (pause * 2).min(Duration::from_millis(50));
@@ -112,4 +113,43 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let _ = sender.send(addresses);
     })?;
     receiver.recv_async().await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_full_backlog_is_waited_for() {
+        async_io::block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("control.sock");
+            let listener = UnixListener::bind(&path).unwrap();
+            let mut ahead = Vec::new();
+            let full = loop {
+                match Async::<UnixStream>::connect(&path).await {
+                    Ok(stream) => ahead.push(stream),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(full.kind(), io::ErrorKind::NotConnected);
+            let address = Address::Unix(path);
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let mut connecting = Box::pin(Stream::connect(&address, deadline));
+            assert!(future::poll_once(&mut connecting).await.is_none());
+            listener.accept().unwrap();
+            connecting.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn the_time_to_connect_has_an_end() {
+        async_io::block_on(async {
+            let never = future::pending::<io::Result<()>>();
+            let error = within(Instant::now() + Duration::from_millis(1), never).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
+    }
 }

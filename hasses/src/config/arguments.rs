@@ -72,7 +72,7 @@ pub(super) struct Arguments {
     #[argh(switch)]
     allow_reinit: bool,
 
-    /// threads that hold subscribers, 1 to 256 (default 1 on up to two cores, else half of the cores)
+    /// COUNT of threads that hold subscribers, 1 to 256 (default 1 on up to two cores, else half of the cores)
     #[argh(option, arg_name = "COUNT")]
     shards: Option<String>,
 
@@ -88,15 +88,15 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "SECONDS")]
     head_timeout: Option<String>,
 
-    /// topics that one subscription may name, 1 to 100000 (default 256)
+    /// COUNT of topics that one subscription may name, 1 to 100000 (default 256)
     #[argh(option, arg_name = "COUNT")]
     max_topics: Option<String>,
 
-    /// subscribers at one time, 1 to 10000000, or 0 (what the descriptor limit allows) (default 0)
+    /// COUNT of subscribers at one time, 1 to 10000000, or 0 (what the descriptor limit allows) (default 0)
     #[argh(option, arg_name = "COUNT")]
     max_subscribers: Option<String>,
 
-    /// control connections at one time, all sources together, 1 to 100000 (default 256)
+    /// COUNT of control connections at one time, all sources together, 1 to 100000 (default 256)
     #[argh(option, arg_name = "COUNT")]
     max_control_connections: Option<String>,
 

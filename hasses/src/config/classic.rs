@@ -110,10 +110,10 @@ impl<'a> Reading<'a> {
             self.require(&["cp", "fifo"], "where commands come from");
         }
         if let Some(port) = control_port {
-            config.control.extend(self.source("cp", format!("tcp://0.0.0.0:{port}")));
+            config.control.extend(self.source("cp", &format!("tcp://0.0.0.0:{port}")));
         }
         if let Some(path) = &fifo {
-            config.control.extend(self.source("fifo", format!("fifo://{}", path.display())));
+            config.control.extend(self.source("fifo", &format!("fifo://{}", path.display())));
         }
         if let (Some(port), Some(control)) = (sse_port, control_port)
             && port == control
@@ -146,7 +146,7 @@ impl<'a> Reading<'a> {
         read(text).map_err(|fault| self.faults.push(format!("{place}-{name}={text}: {fault}"))).ok()
     }
 
-    fn source(&mut self, name: &str, url: String) -> Option<SourceUrl> {
+    fn source(&mut self, name: &str, url: &str) -> Option<SourceUrl> {
         self.value(name, |_| url.parse().map_err(|fault: hasses_adapters::OpenError| fault.to_string()))
     }
 

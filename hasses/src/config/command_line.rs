@@ -20,7 +20,7 @@ pub(super) enum CommandLine {
     /// The version.
     Version,
     /// Modern flags and classic switches; whether they may stand together is not decided here.
-    Flags { arguments: Arguments, switches: Vec<String> },
+    Flags { arguments: Box<Arguments>, switches: Vec<String> },
 }
 
 /// Sorts the arguments that follow the program's name.
@@ -39,7 +39,7 @@ pub(super) fn read<A: Into<OsString>>(words: impl IntoIterator<Item = A>) -> Res
                 switches.push(word);
                 continue;
             }
-            _ => return Err(usage(format!("unexpected argument {word:?}: flags begin with two dashes"))),
+            _ => return Err(usage(&format!("unexpected argument {word:?}: flags begin with two dashes"))),
         }
         let (name, joined) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -47,7 +47,7 @@ pub(super) fn read<A: Into<OsString>>(words: impl IntoIterator<Item = A>) -> Res
         };
         let flag = known(info.flags, name)?;
         if !given.insert(flag.long) && flag.optionality != Optionality::Repeating {
-            return Err(usage(format!("{name} is given twice")));
+            return Err(usage(&format!("{name} is given twice")));
         }
         flags.push(name.to_owned());
         flags.extend(match flag.kind {
@@ -60,12 +60,12 @@ pub(super) fn read<A: Into<OsString>>(words: impl IntoIterator<Item = A>) -> Res
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     // The walk has found every fault that argh could name, so its own text is only the last resort.
-    let arguments = Arguments::from_args(&["hasses"], &flags).map_err(|exit| usage(exit.output.trim().to_owned()))?;
+    let arguments = Box::<Arguments>::from_args(&["hasses"], &flags).map_err(|exit| usage(exit.output.trim()))?;
     Ok(CommandLine::Flags { arguments, switches })
 }
 
 fn text(word: OsString) -> Result<String, ConfigError> {
-    word.into_string().map_err(|word| usage(format!("argument {word:?} is not UTF-8")))
+    word.into_string().map_err(|word| usage(&format!("argument {word:?} is not UTF-8")))
 }
 
 fn known<'a>(flags: &'a [FlagInfo<'a>], name: &str) -> Result<&'a FlagInfo<'a>, ConfigError> {
@@ -74,27 +74,27 @@ fn known<'a>(flags: &'a [FlagInfo<'a>], name: &str) -> Result<&'a FlagInfo<'a>, 
     }
     let names = flags.iter().map(|flag| flag.long.trim_start_matches('-'));
     let hint = nearest(name.trim_start_matches('-'), names).unwrap_or("help");
-    Err(usage(format!("unknown flag {name}; the nearest is --{hint}")))
+    Err(usage(&format!("unknown flag {name}; the nearest is --{hint}")))
 }
 
 fn no_value(name: &str, joined: Option<String>) -> Result<Option<String>, ConfigError> {
     match joined {
-        Some(value) => Err(usage(format!("{name} takes no value, but got {value:?}"))),
+        Some(value) => Err(usage(&format!("{name} takes no value, but got {value:?}"))),
         None => Ok(None),
     }
 }
 
 fn next_value(name: &str, wanted: &str, next: Option<String>) -> Result<String, ConfigError> {
     match next {
-        Some(value) if value.starts_with("--") => Err(usage(format!(
+        Some(value) if value.starts_with("--") => Err(usage(&format!(
             "{name} needs a value, {wanted}, but {value} follows; if that is the value, write {name}={value}"
         ))),
         Some(value) => Ok(value),
-        None => Err(usage(format!("{name} needs a value: {wanted}"))),
+        None => Err(usage(&format!("{name} needs a value: {wanted}"))),
     }
 }
 
-fn usage(text: String) -> ConfigError {
+fn usage(text: &str) -> ConfigError {
     ConfigError::usage(format!("{text} (--help lists all flags)"))
 }
 

@@ -74,9 +74,9 @@ impl DefaultSocket {
             Visitors::Only(_) => 0o700,
         };
         match DirBuilder::new().mode(mode).create(&self.folder) {
-            // The umask may have taken more than it should.
             Ok(()) => {
-                fs::set_permissions(&self.folder, Permissions::from_mode(mode)).map_err(|error| self.failed(&error))?
+                // The umask may have taken more than it should.
+                fs::set_permissions(&self.folder, Permissions::from_mode(mode)).map_err(|error| self.failed(&error))?;
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(self.failed(&error)),

@@ -132,10 +132,12 @@ impl Setting {
         match (self.value, texts) {
             (Value::List { set, .. }, texts) => set(config, texts),
             (Value::Text { set, .. }, [text]) => set(config, text),
-            (Value::Switch { set, .. }, [text]) => match text.as_str() {
-                "true" => Ok(set(config, true)),
-                "false" => Ok(set(config, false)),
-                _ => Err(format!("{text:?} is neither true nor false")),
+            (Value::Switch { set, .. }, [text]) => match text.parse() {
+                Ok(on) => {
+                    set(config, on);
+                    Ok(())
+                }
+                Err(_) => Err(format!("{text:?} is neither true nor false")),
             },
             (Value::Number(quantity), [text]) => quantity.read(text).map(|value| (quantity.set)(config, value)),
             (_, texts) => Err(format!("it takes one value, not {}", texts.len())),

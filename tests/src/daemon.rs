@@ -1,0 +1,109 @@
+//! A daemon in this process, on ports that the system chose.
+
+use hasses::Daemon;
+use hasses::config::{Config, ListenAddress};
+use hasses::logging::LevelSwitch;
+use hasses_client::wire::{LogLevel, StatusReport};
+use tempfile::TempDir;
+
+use crate::publisher::Publisher;
+use crate::subscriber::{Stream, Subscriber};
+
+/// A daemon in this process with SSE on TCP, and control on TCP, a Unix socket and a FIFO in a folder of its own.
+#[derive(Debug)]
+pub struct TestDaemon {
+    daemon: Option<Daemon>,
+    folder: TempDir,
+}
+
+impl TestDaemon {
+    /// A daemon with the defaults.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A daemon with some settings changed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().display();
+        let mut config = Config {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
+            control: [
+                "tcp://127.0.0.1:0".to_owned(),
+                format!("unix://{path}/control.sock"),
+                format!("fifo://{path}/fifo"),
+                format!("fifo://{path}/json-fifo?form=json"),
+            ]
+            .map(|url| url.parse().expect("a source"))
+            .into(),
+            ..Config::default()
+        };
+        change(&mut config);
+        let daemon = Daemon::start(config, LevelSwitch::new(LogLevel::Quiet)).expect("the daemon starts");
+        Self { daemon: Some(daemon), folder }
+    }
+
+    fn running(&self) -> &Daemon {
+        self.daemon.as_ref().expect("it runs until it is stopped")
+    }
+
+    /// `127.0.0.1:PORT` of the first SSE address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.running().listening()[0].clone()
+    }
+
+    /// The folder with `control.sock`, `fifo` and `json-fifo`.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// `127.0.0.1:PORT` of TCP control.
+    #[must_use]
+    pub fn control_address(&self) -> String {
+        let tcp = self.running().sources().iter().find_map(|source| source.strip_prefix("tcp://"));
+        tcp.expect("a TCP control source").to_owned()
+    }
+
+    /// A subscriber whose stream has begun: its head and first comment have come.
+    #[must_use]
+    pub fn subscribe(&self, query: &str) -> Subscriber {
+        Subscriber::connect(&self.address(), query)
+    }
+
+    /// A bare connection to the SSE port.
+    #[must_use]
+    pub fn connect(&self) -> Stream {
+        Stream::connect(&self.address())
+    }
+
+    /// A JSON publisher on the Unix socket.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::unix(&self.folder.path().join("control.sock"))
+    }
+
+    /// A bare control connection over TCP.
+    #[must_use]
+    pub fn control(&self) -> Stream {
+        Stream::connect(&self.control_address())
+    }
+
+    /// The status report.
+    #[must_use]
+    pub fn status(&self) -> StatusReport {
+        self.publisher().status()
+    }
+
+    /// Stops the daemon and waits for it.
+    pub fn stop(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop();
+        }
+    }
+}

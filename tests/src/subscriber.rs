@@ -1,0 +1,203 @@
+//! A subscriber made of a bare socket, so that tests see the very bytes.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use crate::DEADLINE;
+
+/// A TCP connection with a deadline on everything, and what was read but not used.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    read: Vec<u8>,
+}
+
+/// A subscription over HTTP/1.1.
+#[derive(Debug)]
+pub struct Subscriber {
+    stream: Stream,
+    /// The response head, with its empty line.
+    pub head: String,
+}
+
+/// An event as it came: its fields by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// `id`
+    pub id: String,
+    /// `event`; empty where there was none.
+    pub event: String,
+    /// The `data` lines, joined by LF.
+    pub data: String,
+    /// `retry`; empty where there was none.
+    pub retry: String,
+}
+
+impl Stream {
+    /// Connects.
+    ///
+    /// # Panics
+    /// The address does not answer.
+    #[must_use]
+    pub fn connect(address: &str) -> Self {
+        let socket = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        socket.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+        socket.set_write_timeout(Some(DEADLINE)).expect("a deadline");
+        socket.set_nodelay(true).expect("no delay");
+        Self { socket, read: Vec::new() }
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Panics
+    /// They cannot be sent.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).expect("the bytes are taken");
+    }
+
+    /// Closes this side.
+    pub fn finish(&self) {
+        self.socket.shutdown(Shutdown::Write).expect("this side is closed");
+    }
+
+    /// Reads until `end` has come, and gives everything up to and with it.
+    ///
+    /// # Panics
+    /// The connection ends first, or the deadline passes.
+    pub fn read_to(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = find(&self.read, end.as_bytes()) {
+                let rest = self.read.split_off(at + end.len());
+                let found = std::mem::replace(&mut self.read, rest);
+                return String::from_utf8(found).expect("text");
+            }
+            assert!(self.fill(), "the connection ended before {end:?}: {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    /// Reads exactly so many bytes.
+    ///
+    /// # Panics
+    /// The connection ends first, or the deadline passes.
+    pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count {
+            assert!(self.fill(), "the connection ended after {} of {count} bytes", self.read.len());
+        }
+        let rest = self.read.split_off(count);
+        std::mem::replace(&mut self.read, rest)
+    }
+
+    /// Reads until the connection ends.
+    ///
+    /// # Panics
+    /// It is reset, or the deadline passes.
+    pub fn read_to_end(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8(std::mem::take(&mut self.read)).expect("text")
+    }
+
+    fn fill(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        let count = self.socket.read(&mut buffer).expect("bytes before the deadline");
+        self.read.extend_from_slice(&buffer[..count]);
+        count > 0
+    }
+}
+
+impl Subscriber {
+    /// Subscribes with a query such as `subscribe=room624`, and waits for the head and the first comment.
+    ///
+    /// # Panics
+    /// The answer is not 200, or no comment follows.
+    #[must_use]
+    pub fn connect(address: &str, query: &str) -> Self {
+        let mut stream = Stream::connect(address);
+        stream.send(format!("GET /sse?{query} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
+        let head = stream.read_to("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        let mut subscriber = Self { stream, head };
+        assert_eq!(subscriber.chunk(), Some(":\n".to_owned()), "the first comment");
+        subscriber
+    }
+
+    /// The next chunk; `None` for the last one, after which the connection must end.
+    ///
+    /// # Panics
+    /// What comes is no chunk.
+    pub fn chunk(&mut self) -> Option<String> {
+        let size = self.stream.read_to("\r\n");
+        let size = usize::from_str_radix(size.trim_end(), 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+        let mut bytes = self.stream.read_exactly(size + 2);
+        assert_eq!(&bytes[size..], b"\r\n", "a chunk ends with CRLF");
+        if size == 0 {
+            assert_eq!(self.stream.read_to_end(), "", "nothing comes after the last chunk");
+            return None;
+        }
+        bytes.truncate(size);
+        Some(String::from_utf8(bytes).expect("text"))
+    }
+
+    /// The next event; comments are passed over.
+    ///
+    /// # Panics
+    /// The stream ends, or the chunk is not exactly one event.
+    pub fn event(&mut self) -> Event {
+        loop {
+            let chunk = self.chunk().expect("an event before the end of the stream");
+            if chunk != ":\n" {
+                return Event::parse(&chunk);
+            }
+        }
+    }
+
+    /// The data of the next event.
+    pub fn data(&mut self) -> String {
+        self.event().data
+    }
+
+    /// Whether nothing comes for a short while.
+    #[must_use]
+    pub fn is_quiet(&mut self) -> bool {
+        self.stream.socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a time");
+        let mut byte = [0];
+        let nothing = self.stream.read.is_empty() && self.stream.socket.peek(&mut byte).is_err();
+        self.stream.socket.set_read_timeout(Some(DEADLINE)).expect("a time");
+        nothing
+    }
+
+    /// The connection beneath.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+}
+
+impl Event {
+    fn parse(chunk: &str) -> Self {
+        let body = chunk.strip_suffix("\n\n").unwrap_or_else(|| panic!("an event ends with an empty line: {chunk:?}"));
+        let mut event = Self::default();
+        let mut data = Vec::new();
+        for line in body.split('\n') {
+            let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no field: {line:?}"));
+            match name {
+                "id" => value.clone_into(&mut event.id),
+                "event" => value.clone_into(&mut event.event),
+                "retry" => value.clone_into(&mut event.retry),
+                "data" => data.push(value),
+                _ => panic!("unknown field: {line:?}"),
+            }
+        }
+        event.data = data.join("\n");
+        event
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
