@@ -82,6 +82,11 @@ fn group_of(url: &SourceUrl, name: &str) -> Result<u32, OpenError> {
 /// [`io::ErrorKind::AddrInUse`] where a living process listens there, or the path is something else than a socket; else what
 /// the system said.
 pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
+    let too_long = |_| {
+        let why = "the path is longer than a socket's may be (107 bytes)";
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    };
+    SocketAddrUnix::new(path).map_err(too_long)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let folder_file = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| named(&error.into(), &format!("folder {}", folder.display())))?;
@@ -96,9 +101,7 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         None,
     )?;
-    let address = SocketAddrUnix::new(&unnamed).map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the path is longer than a socket's may be (107 bytes)")
-    })?;
+    let address = SocketAddrUnix::new(&unnamed).map_err(too_long)?;
     // Left by a process of the same number that was killed at this point.
     let _ = fs::remove_file(&unnamed);
     rustix::net::bind(&socket, &address)?;

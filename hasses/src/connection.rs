@@ -45,8 +45,7 @@ pub struct Connection {
     pub reinits: u32,
     /// What waits for it.
     pub outbox: Outbox,
-    /// The bytes so far of a head that is not complete.
-    #[expect(clippy::box_collection, reason = "nearly always absent: a pointer is a third of a Vec")]
+    /// The bytes so far of a head that is not complete; boxed because it is nearly always absent.
     pub head: Option<Box<Vec<u8>>>,
     /// The id it gave itself.
     pub id: Option<SubscriberId>,

@@ -39,7 +39,8 @@ fn serve(config: Config) -> Result<(), String> {
         socket.make_folder().map_err(|error| error.text)?;
     }
     // Before anything is bound, so that a signal which comes early is not lost.
-    let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| format!("cannot catch signals: {error}"))?;
+    let mut signals =
+        Signals::new([Signal::Term, Signal::Int]).map_err(|error| format!("cannot catch signals: {error}"))?;
     let (notes, path, classic) = (config.notes.clone(), config.path.clone(), config.classic);
     let default_control = config.default_socket.is_some();
     let daemon = Daemon::start(config, switch).map_err(|error| error.to_string())?;
@@ -57,7 +58,7 @@ fn serve(config: Config) -> Result<(), String> {
 fn greet(daemon: &Daemon, path: &str, default_control: bool) {
     info!("hasses {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id());
     for address in daemon.listening() {
-        info!("subscribers: {}", endpoint(address, path));
+        info!("subscribers: {}", crate::shared::endpoint_url(address, path));
     }
     for source in daemon.sources() {
         info!("control: {source}");
@@ -67,13 +68,11 @@ fn greet(daemon: &Daemon, path: &str, default_control: bool) {
         info!("try: {}", listen_command(address, path));
     }
     if let Some(source) = daemon.sources().iter().find(|source| !source.starts_with("fifo:")) {
+        let source =
+            source.strip_prefix("tcp://").map_or_else(|| source.clone(), |at| format!("tcp://{}", reachable(at)));
         let control = if default_control { String::new() } else { format!("--control {source} ") };
         info!("and: {} {control}send room624 \"hi\"", ctl());
     }
-}
-
-fn endpoint(address: &str, path: &str) -> String {
-    if address.starts_with("unix:") { format!("{address} (path {path})") } else { format!("http://{address}{path}") }
 }
 
 fn listen_command(address: &str, path: &str) -> String {

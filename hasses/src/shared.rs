@@ -68,7 +68,7 @@ impl Shared {
             log_level: Some(self.log_level.level()),
             reinit: self.reinit.load(Relaxed),
             cors_origins: self.config.cors.origins.clone(),
-            listen: self.listening.clone(),
+            listen: self.listening.iter().map(|address| endpoint_url(address, &self.config.path)).collect(),
             sources: self.sources.clone(),
             shards: self.config.shards as u64,
             connections: count(&counters.connections),
@@ -111,6 +111,12 @@ impl Shared {
         // Half a billion years fit.
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Where subscribers connect, as an operator writes it.
+#[must_use]
+pub fn endpoint_url(address: &str, path: &str) -> String {
+    if address.starts_with("unix:") { format!("{address} (path {path})") } else { format!("http://{address}{path}") }
 }
 
 /// One topic may stand in several shards.

@@ -15,7 +15,7 @@ use smol::{Async, Timer, block_on, future};
 use tempfile::TempDir;
 
 /// How long a test waits for something that must come; it fails then.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 trait Socket: Read + Write + Send {}
 impl<T: Read + Write + Send> Socket for T {}
@@ -86,12 +86,14 @@ impl Daemon {
         }
     }
 
-    /// Answers every command of the first connection with [`answer_to`], in the background.
+    /// Answers every command of every connection with [`answer_to`], in the background, as long as there are any.
     pub(crate) fn serve(self) -> String {
         let url = self.url();
         thread::spawn(move || {
-            let mut peer = self.accept();
-            while peer.answer_next(answer_to) {}
+            loop {
+                let mut peer = self.accept();
+                thread::spawn(move || while peer.answer_next(answer_to) {});
+            }
         });
         url
     }

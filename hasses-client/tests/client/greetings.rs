@@ -65,6 +65,7 @@ fn a_daemon_that_refuses_the_ping_has_the_last_word() {
 fn one_who_hangs_up_or_is_not_there_is_unreachable() {
     let error = greeted_with(b"");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("a ping got no answer"), "{error}");
 
     let daemon = Daemon::unix();
     let url = daemon.url();

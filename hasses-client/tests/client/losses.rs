@@ -68,7 +68,7 @@ fn a_call_that_went_out_in_part_has_an_unknown_fate_and_those_behind_it_are_sent
     for daemon in [Daemon::tcp(), Daemon::unix()] {
         let (client, mut peer) = connected(&daemon, brisk());
         // More than any socket takes in at once.
-        let long = "x".repeat(32 * 1024 * 1024);
+        let long = "x".repeat(16 * 1024 * 1024);
         thread::scope(|scope| {
             let in_part = scope.spawn({
                 let client = client.clone();

@@ -66,12 +66,23 @@ fn text(status: &StatusReport, colour: bool) -> String {
     if status.slow_lost_bytes_total > 0 {
         since_start.push(("not sent to those", bytes(status.slow_lost_bytes_total)));
     }
-    let limits = status.limits.iter().map(|(name, limit)| (name.as_str(), limit_text(*limit))).collect();
+    let limits = status.limits.iter().map(|(name, limit)| (name.as_str(), limit_text(name, *limit))).collect();
     render(&[("Daemon", daemon), ("Now", now), ("Since the start", since_start), ("Limits", limits)], colour)
 }
 
-fn limit_text(limit: u64) -> String {
-    if limit == 0 { "off".to_owned() } else { count(limit) }
+/// The limits that are sizes, and those that are times in milliseconds; the report has numbers alone.
+const SIZES: [&str; 5] = ["in-flight", "max-head", "max-message", "outbox", "send-buffer"];
+const TIMES: [&str; 6] = ["head-timeout", "heartbeat", "max-age", "quiet-time", "quiet-time-remote", "retry"];
+
+fn limit_text(name: &str, limit: u64) -> String {
+    match limit {
+        0 => "off".to_owned(),
+        _ if SIZES.contains(&name) => bytes(limit),
+        _ if TIMES.contains(&name) && limit.is_multiple_of(1000) => duration(limit / 1000),
+        _ if TIMES.contains(&name) => format!("{} ms", count(limit)),
+        // A count, or a limit that this program does not know.
+        _ => count(limit),
+    }
 }
 
 fn render(groups: &[(&str, Vec<(&str, String)>)], colour: bool) -> String {
@@ -112,7 +123,15 @@ mod tests {
             queued_bytes: 1_536,
             messages_total: 10_000,
             slow_disconnects_total: 2,
-            limits: [("max-message".to_owned(), 1_048_576), ("max-age".to_owned(), 0)].into(),
+            limits: [
+                ("heartbeat", 15_000),
+                ("max-age", 0),
+                ("max-message", 1_048_576),
+                ("max-topics", 1_256),
+                ("quiet-time", 2),
+            ]
+            .map(|(name, limit)| (name.to_owned(), limit))
+            .into(),
             ..StatusReport::default()
         };
         let expected = "\
@@ -142,8 +161,11 @@ Since the start
   too slow, disconnected  2
 
 Limits
+  heartbeat               15s
   max-age                 off
-  max-message             1,048,576
+  max-message             1.0 MiB
+  max-topics              1,256
+  quiet-time              2 ms
 ";
         assert_eq!(text(&status, false), expected);
         assert!(text(&status, true).starts_with("\x1b[1mDaemon\x1b[0m\n"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::ListenAddress;
+use super::settings::without_control_characters;
 
 /// Longest path of a Unix socket in bytes: `sun_path` has 108, the last of them a NUL.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -65,9 +66,7 @@ fn socket_path(path: &str) -> Result<PathBuf, String> {
             path.len()
         ));
     }
-    if path.chars().any(char::is_control) {
-        return Err(format!("{path:?} holds a control character"));
-    }
+    without_control_characters(path)?;
     Ok(PathBuf::from(path))
 }
 

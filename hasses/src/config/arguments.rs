@@ -1,15 +1,17 @@
 //! The flags, as argh declares them: names, `--help`, and what each takes.
 //!
-//! Values stay text here. What they mean is for the table of `settings`, which reads those of the configuration file as well;
-//! tests hold names, ranges and defaults in the texts below against it.
+//! Values stay text here. What they mean is for the table of `settings`, which reads those of the configuration file as
+//! well; tests hold names, ranges and defaults in the texts below against it.
 
 use argh::{ArgsInfo, FromArgs};
 
-/// Pushes events from a web backend to browsers over Server-Sent Events.
-/// Without any flag it serves http://127.0.0.1:8080/sse and takes commands on a Unix socket of the user's own.
+/// The command line as argh reads it.
 #[derive(ArgsInfo, Debug, Default, FromArgs)]
 #[argh(
     name = "hasses",
+    description = "Pushes events from a web backend to browsers over Server-Sent Events.\n\
+                   Without any flag it serves http://127.0.0.1:8080/sse and takes commands\n\
+                   on a Unix socket of the user's own.",
     help_triggers("-h", "--help"),
     usage = "[--listen ADDR:PORT]... [--control URL]... [--config FILE] [OPTIONS]\n       \
              hasses -p=PORT -murl=/PATH -cp=PORT -nodaemon [SWITCHES]   (classic)"
@@ -55,7 +57,8 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "LEVEL")]
     log_level: Option<String>,
 
-    /// PATH of the log file, appended to; it may be moved away at any time; - is standard output (default standard output)
+    /// PATH of the log file, appended to; it may be moved away at any time; - is standard output
+    /// (default standard output)
     #[argh(option, arg_name = "PATH")]
     log_file: Option<String>,
 
@@ -63,8 +66,8 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "FORMAT")]
     log_format: Option<String>,
 
-    /// CHAR that alone ends a message of classic text, so that messages may hold newlines: an ASCII character, \n, \t, \0 or \xNN
-    /// (default ; or a newline)
+    /// CHAR that alone ends a message of classic text, so that messages may hold newlines: an ASCII character,
+    /// \n, \t, \0 or \xNN (default ; or a newline)
     #[argh(option, arg_name = "CHAR")]
     delimiter: Option<String>,
 
@@ -120,12 +123,13 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "SECONDS")]
     max_age: Option<String>,
 
-    /// MILLISECONDS that browsers wait when told to come back later, plus up to as much again, 100 to 3600000 (default 5000)
+    /// MILLISECONDS that browsers wait when told to come back later, plus up to as much again, 100 to 3600000
+    /// (default 5000)
     #[argh(option, arg_name = "MILLISECONDS")]
     retry: Option<String>,
 
-    /// MILLISECONDS of silence that end a classic message without terminator on a Unix socket, a FIFO or loopback, 1 to 10000
-    /// (default 2)
+    /// MILLISECONDS of silence that end a classic message without terminator on a Unix socket, a FIFO or loopback,
+    /// 1 to 10000 (default 2)
     #[argh(option, arg_name = "MILLISECONDS")]
     quiet_time: Option<String>,
 

@@ -58,24 +58,21 @@ fn line(setting: &Setting, config: &Config) -> String {
 pub(super) fn faults(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
     for address in &config.listen {
-        if let Some(path) = address.socket_path() {
-            faults
-                .extend(fault(path, "a socket", FileType::is_socket).map(|fault| format!("listen {address}: {fault}")));
-        }
+        let fault = address.socket_path().and_then(|path| fault(path, "a socket", FileType::is_socket));
+        faults.extend(fault.map(|fault| format!("listen {address}: {fault}")));
     }
-    match &config.default_socket {
-        Some(socket) => faults.extend(socket.check_folder().err().map(|error| error.text)),
-        None => {
-            for url in &config.control {
-                let path = Path::new(url.target());
-                let fault = match url.scheme() {
-                    "unix" => fault(path, "a socket", FileType::is_socket),
-                    "fifo" => fault(path, "a FIFO", FileType::is_fifo),
-                    _ => None,
-                };
-                faults.extend(fault.map(|fault| format!("control {url}: {fault}")));
-            }
-        }
+    faults
+        .extend(config.default_socket.as_ref().and_then(|socket| socket.check_folder().err()).map(|error| error.text));
+    for url in &config.control {
+        let path = Path::new(url.target());
+        let fault = match url.scheme() {
+            // The folder of the default socket is made at start.
+            "unix" if config.default_socket.is_some() => misplaced(path, "a socket", FileType::is_socket),
+            "unix" => fault(path, "a socket", FileType::is_socket),
+            "fifo" => fault(path, "a FIFO", FileType::is_fifo),
+            _ => None,
+        };
+        faults.extend(fault.map(|fault| format!("control {url}: {fault}")));
     }
     if let Some(path) = &config.log.file {
         let fault = fault(path, "a file that can be written to", |kind| !kind.is_dir());
@@ -84,10 +81,10 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
     faults
 }
 
-/// Whether something else than wanted is at `path`, or nothing can be made there for want of a folder.
+/// What is wrong with `path`: something else than wanted is there, or nothing can be made there for want of a folder.
 fn fault(path: &Path, wanted: &str, is_wanted: fn(&FileType) -> bool) -> Option<String> {
-    if let Ok(metadata) = fs::metadata(path) {
-        return (!is_wanted(&metadata.file_type())).then(|| format!("what is there is not {wanted}"));
+    if path.exists() {
+        return misplaced(path, wanted, is_wanted);
     }
     let folder = path.parent()?;
     match fs::metadata(folder) {
@@ -95,6 +92,11 @@ fn fault(path: &Path, wanted: &str, is_wanted: fn(&FileType) -> bool) -> Option<
         Ok(_) => Some(format!("{} is no folder", folder.display())),
         Err(error) => Some(format!("folder {}: {error}", folder.display())),
     }
+}
+
+fn misplaced(path: &Path, wanted: &str, is_wanted: fn(&FileType) -> bool) -> Option<String> {
+    let found = fs::metadata(path).ok()?.file_type();
+    (!is_wanted(&found)).then(|| format!("what is there is not {wanted}"))
 }
 
 #[cfg(test)]

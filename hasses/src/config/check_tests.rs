@@ -87,39 +87,31 @@ fn a_check_finds_what_stands_in_the_way_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("file"), "").unwrap();
+    fs::create_dir(at("folder")).unwrap();
     let _socket = UnixListener::bind(at("socket")).unwrap();
     let (file, socket, new) = (at("file"), at("socket"), at("new"));
     for (words, parts) in [
-        (
-            vec![format!("--listen=unix:{file}"), format!("--log-file={}", at(""))],
-            &["what is there is not a socket"][..],
-        ),
-        (vec![format!("--control=unix://{file}")], &["what is there is not a socket"]),
-        (vec![format!("--control=fifo://{socket}")], &["what is there is not a FIFO"]),
-        (vec![format!("--control=fifo://{file}/x"), format!("--log-file={new}/x")], &["is no folder", "folder /"]),
-        (
-            vec![format!("--log-file={}", folder.path().display())],
-            &["what is there is not a file that can be written to"],
-        ),
+        (vec![format!("--listen=unix:{file}")], &["listen unix:/", "what is there is not a socket"][..]),
+        (vec![format!("--control=unix://{file}")], &["control unix:///", "what is there is not a socket"]),
+        (vec![format!("--control=fifo://{socket}")], &["control fifo:///", "what is there is not a FIFO"]),
+        (vec![format!("--control=fifo://{file}/x")], &["control fifo:///", "is no folder"]),
+        (vec![format!("--log-file={new}/x")], &["log-file /", "No such file"]),
+        (vec![format!("--log-file={}", at("folder"))], &["what is there is not a file that can be written to"]),
         (vec![], &[]),
-        (
-            vec![format!("--control=fifo://{new}"), format!("--control=unix://{socket}"), format!("--log-file={file}")],
-            &[],
-        ),
+        (vec![format!("--control=fifo://{new}"), format!("--control=unix://{socket}")], &[]),
+        (vec![format!("--log-file={file}"), format!("--listen=unix:{new}")], &[]),
     ] {
-        // A slash at the end of a log file is a usage error, which is none of this test's.
-        let words: Vec<_> =
-            words.into_iter().filter(|word| !word.ends_with('/')).chain(["--check".to_owned()]).collect();
-        match (load(&words, &environment()), parts) {
-            (Ok(Invocation::Check(_)), []) => {}
-            (Err(error), parts) if !parts.is_empty() => {
-                for part in parts {
-                    assert!(error.text.contains(part), "{words:?}: {error}");
-                }
-                assert_eq!((error.text.lines().count(), error.exit_code), (parts.len(), 1), "{error:?}");
+        let environment = Environment { runtime_dir: Some(folder.path().to_owned()), ..environment() };
+        match load(words.iter().map(String::as_str).chain(["--check"]), &environment) {
+            Ok(Invocation::Check(_)) if parts.is_empty() => {}
+            Err(error) if !parts.is_empty() && parts.iter().all(|part| error.text.contains(part)) => {
+                assert_eq!((error.text.lines().count(), error.exit_code), (1, 1), "{error:?}");
             }
-            (other, _) => panic!("{words:?}: {other:?}"),
+            other => panic!("{words:?}: {other:?}"),
         }
     }
-    assert!(!folder.path().join("new").exists());
+    let words = [format!("--listen=unix:{file}"), format!("--log-file={new}/x"), "--check".to_owned()];
+    let error = load(words, &environment()).unwrap_err();
+    assert_eq!(error.text.lines().count(), 3, "every fault is told, also that of the default socket: {error}");
+    assert!(!folder.path().join("new").exists() && !folder.path().join("hasses").exists());
 }

@@ -1,7 +1,8 @@
-//! The switches of the classic daemon, with their classic meaning: one dash, `=` joins the value, the last of a kind counts.
+//! The switches of the classic daemon, with their classic meaning: one dash, `=` joins the value, the last of a kind
+//! counts.
 //!
-//! What is wrong is all told at once and ends with exit code 1. Switches that this version cannot follow are errors that say
-//! what to do instead: a daemon that starts otherwise than it was told to is worse than one that does not start.
+//! What is wrong is all told at once and ends with exit code 1. Switches that this version cannot follow are errors
+//! that say what to do instead: a daemon that starts otherwise than told is worse than one that does not start.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,9 +12,9 @@ use hasses_adapters::SourceUrl;
 use hasses_client::wire::{Delimiter, LogLevel};
 
 use super::error::ConfigError;
-use super::settings::read_path;
+use super::settings::{read_path, without_control_characters};
 use super::words::nearest;
-use super::{Config, ListenAddress, LogFormat, cors};
+use super::{Config, ListenAddress, LogFormat, cors, delimiter};
 
 /// Name, value and effect of every switch, in the order of classic's help.
 pub(super) const SWITCHES: &[(&str, Option<&str>, &str)] = &[
@@ -120,8 +121,8 @@ impl<'a> Reading<'a> {
         {
             self.faults.push(format!("-p={port} and -cp={control} are one port, and there must be two"));
         }
-        if let Some(delimiter) = self.value("sep", delimiter) {
-            config.delimiter = delimiter;
+        if let Some(byte) = self.value("sep", first_byte) {
+            config.delimiter = Delimiter::Explicit(byte);
         }
         if let Some(origin) = self.value("cors-base", header_value) {
             config.cors.origins = vec![origin];
@@ -165,7 +166,8 @@ impl<'a> Reading<'a> {
             ("pidfile", "this version writes no pid file yet; leave it out, the service manager knows the pid"),
             (
                 "user",
-                "this version does not change its user yet; leave it out, and start hasses as that user (User= in a systemd unit)",
+                "this version does not change its user yet; leave it out, and start hasses as that user \
+                 (User= in a systemd unit)",
             ),
         ];
         for (name, what) in absent {
@@ -174,8 +176,8 @@ impl<'a> Reading<'a> {
             }
         }
         if !self.has("nodaemon") {
-            let what = "this version does not go to the background yet; add it, and let a service manager (systemd, a container) \
-                        keep hasses running";
+            let what = "this version does not go to the background yet; add it, and let a service manager (systemd, \
+                        a container) keep hasses running";
             self.faults.push(format!("-nodaemon is missing: {what}"));
         }
     }
@@ -185,19 +187,20 @@ impl<'a> Reading<'a> {
         if let Some((port, _)) = self.given.get("cp") {
             notes.push(format!(
                 "control on port {port} is open to every interface, and it has no authentication; \
-                 safer: --control tcp://127.0.0.1:{port}, or a Unix socket"
+                 safer, with modern flags: --control tcp://127.0.0.1:{port}, or a Unix socket"
             ));
         }
         if let Some((path, _)) = self.given.get("fifo") {
             notes.push(format!(
                 "where FIFO {path} is missing it is made with mode 0666 less the umask, so other users may publish; \
-                 safer: --control 'fifo://{path}?mode=0660'"
+                 safer, with modern flags: --control 'fifo://{path}?mode=0660'"
             ));
         }
         if let [ListenAddress::Tcp(address)] = config.listen[..] {
             let port = address.port();
             notes.push(format!(
-                "subscribers may connect on every interface, without TLS; behind a proxy on this machine safer: --listen 127.0.0.1:{port}"
+                "subscribers may connect on every interface, without TLS; \
+                 safer behind a proxy on this machine, with modern flags: --listen 127.0.0.1:{port}"
             ));
         }
         if let Some(path) = log_file {
@@ -210,6 +213,9 @@ impl<'a> Reading<'a> {
         }
         if let Err(fault) = cors::read_origins(&config.cors.origins) {
             notes.push(format!("-cors-base: {fault}; it is sent as it is"));
+        }
+        if let Some(Err(fault)) = delimiter::write(config.delimiter).map(|text| delimiter::read(&text)) {
+            notes.push(format!("-sep: {fault}; it is used as it is"));
         }
         notes
     }
@@ -229,7 +235,8 @@ fn hint(name: &str) -> String {
     format!("the nearest is {} (-h lists all)", known.map(form).unwrap_or_default())
 }
 
-/// For the SSE port 0 lets the system choose. For control classic took it as "none", so it is refused rather than opened somewhere.
+/// For the SSE port 0 lets the system choose. For control it may have been meant as "none", so it is refused rather
+/// than opened somewhere.
 fn port_number(text: &str, least: u16) -> Result<u16, String> {
     let number = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
     number
@@ -238,13 +245,17 @@ fn port_number(text: &str, least: u16) -> Result<u16, String> {
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {
-    if text.starts_with('/') { Ok(PathBuf::from(text)) } else { Err(format!("{text:?} is not an absolute path")) }
+    if !text.starts_with('/') {
+        return Err(format!("{text:?} is not an absolute path"));
+    }
+    without_control_characters(text)?;
+    Ok(PathBuf::from(text))
 }
 
-fn delimiter(text: &str) -> Result<Delimiter, String> {
+fn first_byte(text: &str) -> Result<u8, String> {
     match text.bytes().next() {
         Some(b'=') => Err("\"=\" cannot end a message: it stands between token and message".to_owned()),
-        Some(byte) if byte.is_ascii() => Ok(Delimiter::Explicit(byte)),
+        Some(byte) if byte.is_ascii() => Ok(byte),
         _ => Err(format!("{text:?} does not begin with an ASCII character")),
     }
 }

@@ -1,7 +1,7 @@
 //! The classic configuration file (`/etc/hasses.conf`): one switch a line, `#` begins a comment.
 //!
-//! Classic's own script joined the lines and let the shell split them into words. So several switches on a line are as good,
-//! and a `#` is a comment only where a word begins: `-sep=#` is a switch.
+//! Classic's own script joined the lines and let the shell split them into words. So several switches on a line are as
+//! good, and a `#` is a comment only where a word begins: `-sep=#` is a switch.
 
 use super::classic::Switch;
 use super::error::ConfigError;
@@ -13,7 +13,8 @@ pub(super) fn read(name: &str, text: &str) -> Result<Vec<Switch>, ConfigError> {
         let place = format!("{name}:{}: ", number + 1);
         for word in line.split_whitespace().take_while(|word| !word.starts_with('#')) {
             if word.starts_with("--") {
-                let what = "is a modern flag, and this file holds classic switches; modern settings go into a file for --config";
+                let what =
+                    "is a modern flag, and this file holds classic switches; modern settings go into --config FILE";
                 return Err(ConfigError::classic(format!("{place}{word:?} {what}")));
             }
             if !word.starts_with('-') || word.len() == 1 {

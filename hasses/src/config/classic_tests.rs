@@ -30,7 +30,8 @@ fn a_classic_command_line_means_what_it_meant() {
 
 #[test]
 fn every_other_switch_has_its_effect_and_the_last_of_a_kind_counts() {
-    let changed: &[(&str, fn(&mut Config))] = &[
+    type Change = fn(&mut Config);
+    let changed: &[(&str, Change)] = &[
         ("-sep=|", |config| config.delimiter = Delimiter::Explicit(b'|')),
         ("-sep=;;", |config| config.delimiter = Delimiter::Explicit(b';')),
         ("-sep=-", |config| config.delimiter = Delimiter::Explicit(b'-')),
@@ -66,6 +67,10 @@ fn notes_say_where_the_modern_default_would_be_safer() {
         ("-l=/var/log/hasses.log", "-l=/var/log/hasses.log: without effect"),
         ("-cert-file=/c.pem", "-cert-file: without effect, since -ssl is not given"),
         ("-privatekey-file=/k.pem", "-privatekey-file: without effect"),
+        (
+            "-sep=*",
+            "-sep: \"*\" cannot end a message: it ends a prefix of topics (PREFIX*=MESSAGE); it is used as it is",
+        ),
         ("-cors-base=https://a.example/", "-cors-base: \"https://a.example/\" is no origin"),
     ] {
         assert!(notes(line).contains(part), "{line}: {}", notes(line));
@@ -89,6 +94,7 @@ fn what_is_wrong_is_said_and_ends_with_exit_code_1() {
         ("-p=8085", "-p=8085 and -cp=8085 are one port"),
         ("-murl=sse", "-murl=sse: \"sse\" does not begin with /"),
         ("-murl=/a?b", "-murl=/a?b: \"/a?b\" holds '?'"),
+        ("-fifo=/run/\u{7f}", "-fifo=/run/\u{7f}: \"/run/\\u{7f}\" holds a control character"),
         ("-fifo=run/fifo", "-fifo=run/fifo: \"run/fifo\" is not an absolute path"),
         ("-l=hasses.log", "-l=hasses.log: \"hasses.log\" is not an absolute path"),
         ("-pidfile=pid", "-pidfile=pid: \"pid\" is not an absolute path"),

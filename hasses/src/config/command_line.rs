@@ -1,7 +1,7 @@
 //! The command line, sorted into modern flags (two dashes) and classic switches (one).
 //!
-//! argh knows neither `--flag=value` nor `-h` beside `--help`, exits by itself, and suggests nothing: so the line is walked here
-//! first, and argh gets what it can read.
+//! argh does not know `--flag=value`, takes some values for its own words, and suggests nothing: so the line is walked
+//! here first, and argh gets what it can read.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,8 +1,8 @@
 //! The control socket where nobody named a control source: one that only the user who starts the daemon can reach.
 //!
-//! `/run/hasses/control.sock` for root; else `hasses/control.sock` in `XDG_RUNTIME_DIR`; else `hasses-UID/control.sock` in the
-//! folder for temporary files. `hasses-ctl` looks in the same places, so they do not change. Anybody may make a folder in the last,
-//! which is why its owner and mode are checked.
+//! `/run/hasses/control.sock` for root; else `hasses/control.sock` in `XDG_RUNTIME_DIR`; else `hasses-UID/control.sock`
+//! in the folder for temporary files. `hasses-ctl` looks in the same places, so they do not change. Anybody may make a
+//! folder in the last, which is why owner and mode are checked.
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use hasses_adapters::SourceUrl;
 
 use super::error::ConfigError;
+use super::settings::without_control_characters;
 
 /// Root's services keep their sockets here; a folder of its own lets a package say who may enter it.
 const SYSTEM_FOLDER: &str = "/run/hasses";
@@ -57,6 +58,7 @@ impl DefaultSocket {
             ConfigError::system(format!("the default control socket cannot be in {folder}: {why}; {ELSEWHERE}"))
         };
         let text = path.to_str().ok_or_else(|| unfit("the path is not UTF-8".to_owned()))?;
+        without_control_characters(text).map_err(unfit)?;
         let url: SourceUrl = format!("unix://{text}").parse().map_err(|error| unfit(format!("{error}")))?;
         if url.target() != text {
             return Err(unfit("the path holds a ?".to_owned()));
@@ -67,7 +69,8 @@ impl DefaultSocket {
     /// Makes the folder if it is missing: mode 0700, for root 0755.
     ///
     /// # Errors
-    /// With exit code 1: it cannot be made, or what is there is no folder, belongs to somebody else, or is open to others.
+    /// With exit code 1: it cannot be made, or what is there is no folder, belongs to somebody else, or is open to
+    /// others.
     pub fn make_folder(&self) -> Result<(), ConfigError> {
         let mode = match self.visitors {
             Visitors::Anybody => 0o755,
@@ -84,12 +87,15 @@ impl DefaultSocket {
         self.check_folder()
     }
 
-    /// Whether the folder, if there is one, is what it should be. Changes nothing.
+    /// Whether the folder is what it should be, or could be made. Changes nothing.
     pub(super) fn check_folder(&self) -> Result<(), ConfigError> {
         // A symbolic link would be somebody else's say where the socket goes.
         let metadata = match fs::symlink_metadata(&self.folder) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = self.folder.parent().unwrap_or(Path::new("/"));
+                return fs::metadata(parent).map(drop).map_err(|error| self.failed(&error));
+            }
             Err(error) => return Err(self.failed(&error)),
         };
         match self.fault(&metadata) {

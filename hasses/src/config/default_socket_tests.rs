@@ -32,7 +32,9 @@ fn the_place_depends_on_the_user_and_the_runtime_folder() {
 
 #[test]
 fn a_place_that_no_url_can_name_is_an_error_with_a_way_out() {
-    for (temp, part) in [("tmp", "not an absolute path"), ("/a?b", "?"), ("/a?mode=0666", "?")] {
+    for (temp, part) in
+        [("tmp", "not an absolute path"), ("/a?b", "?"), ("/a\nb", "control character"), ("/a?mode=0666", "?")]
+    {
         let error = DefaultSocket::choose(1000, None, Path::new(temp)).source().expect_err(temp);
         assert!(error.text.contains(part) && error.text.contains("--control unix:///PATH"), "{error}");
         assert_eq!(error.exit_code, 1);
@@ -71,6 +73,8 @@ fn what_somebody_else_may_have_put_there_is_refused_and_left_as_it_is() {
     fs::set_permissions(at("own"), Permissions::from_mode(0o700)).unwrap();
     symlink(at("own"), at("link")).unwrap();
     fs::write(at("file"), "").unwrap();
+    let error = private(at("missing/hasses"), own_uid()).check_folder().unwrap_err();
+    assert!(error.text.contains("cannot be made"), "{error}");
     for (name, uid, part) in [
         ("open", own_uid(), "is open to other users (mode 0755, where 0700 is wanted)"),
         ("own", own_uid() + 1, "belongs to user"),

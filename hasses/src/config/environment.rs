@@ -1,4 +1,5 @@
-//! What the defaults depend on outside of the command line, as one value, so that reading a configuration is a function of its arguments.
+//! What the defaults depend on outside of the command line, as one value, so that reading a configuration is a function
+//! of its arguments.
 
 use std::env;
 use std::num::NonZeroUsize;
@@ -35,8 +36,8 @@ pub(super) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// One shard on up to two cores: there a second one costs a small load more than it gains a large one. From three on half of
-/// them, since the kernel's share of a delivery, the hub and the control sources want the other half.
+/// One shard on up to two cores: there a second one costs a small load more than it gains a large one. From three on
+/// half of them, since the hub, the control sources and the network's interrupts want the other half.
 pub(super) fn default_shards(cores: usize) -> usize {
     if cores <= 2 { 1 } else { cores / 2 }
 }

@@ -1,4 +1,5 @@
-//! From the command line to a [`Config`]: the files it names, what wins over what, and the rules that join several settings.
+//! From the command line to a [`Config`]: the files it names, what wins over what, and the rules that join several
+//! settings.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -32,11 +33,13 @@ pub enum Invocation {
 
 /// Reads the command line, without the program's name, and the files that it names. Changes nothing outside.
 ///
-/// A flag wins over the same key of the configuration file, a switch of the command line over the same one of the classic file.
+/// A flag wins over the same key of the configuration file, a switch of the command line over the same one of the
+/// classic file.
 ///
 /// # Errors
-/// [`ConfigError`], with the exit code for it: 2 for modern flags and the configuration file, and where modern flags and classic
-/// switches are mixed; 1 for classic switches and the classic file; 1 where `--check` finds that the system does not allow it.
+/// [`ConfigError`], with the exit code for it: 2 for modern flags and the configuration file, and where modern flags
+/// and classic switches are mixed; 1 for classic switches and the classic file; 1 where the default control socket has
+/// no place or `--check` finds that the system does not allow the start.
 pub fn load<A: Into<OsString>>(
     arguments: impl IntoIterator<Item = A>,
     environment: &Environment,

@@ -36,7 +36,8 @@ fn without_any_flag_it_is_the_modern_defaults_with_a_socket_of_the_users_own() {
 
 #[test]
 fn every_flag_and_every_key_sets_the_same() {
-    let settings: &[(&str, &[&str], fn(&mut Config))] = &[
+    type Change = fn(&mut Config);
+    let settings: &[(&str, &[&str], Change)] = &[
         ("listen", &["[::1]:0", "unix:/x"], |config| {
             config.listen = vec![ListenAddress::Tcp("[::1]:0".parse().unwrap()), ListenAddress::Unix("/x".into())];
         }),
@@ -86,7 +87,8 @@ fn a_flag_wins_over_the_file_and_replaces_its_list() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(
         &folder,
-        "listen = ['127.0.0.1:1', '127.0.0.1:2']\ncontrol = []\npath = '/file'\nretry = 700\nlog-file = '/x'\nallow-reinit = false",
+        "listen = ['127.0.0.1:1', '127.0.0.1:2']\ncontrol = []\npath = '/file'\nretry = 700\n\
+         log-file = '/x'\nallow-reinit = false",
     );
     let config = run(&["--path=/flag", "--config", &path, "--listen", "127.0.0.1:3", "--log-file=-", "--allow-reinit"]);
     assert_eq!(config.listen, ["127.0.0.1:3".parse().unwrap()]);

@@ -1,7 +1,7 @@
 //! Everything the daemon is told, after flags, classic switches and files have been read.
 //!
-//! The rest of the daemon sees only [`Config`]; where a value came from is this folder's business. [`load`] is the one way
-//! in: it reads, and changes nothing outside.
+//! The rest of the daemon sees only [`Config`]; where a value came from is this folder's business. [`load`] is the one
+//! way in: it reads, and changes nothing outside.
 //!
 //! Flags and keys of the configuration file are one table (`settings`), the limits among them a table of their own
 //! (`quantities`). Classic switches are apart from both (`classic`).
@@ -62,8 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// Started by classic switches: a line at start says where the modern default would be safer.
     pub classic: bool,
-    /// The control socket that `control` names because nobody named another: its folder is to be made before it is opened
-    /// ([`DefaultSocket::make_folder`]).
+    /// The control socket that `control` names because nobody named another: its folder is to be made before it is
+    /// opened ([`DefaultSocket::make_folder`]).
     pub default_socket: Option<DefaultSocket>,
     /// What is to be logged at start: one sentence a line.
     pub notes: Vec<String>,

@@ -62,7 +62,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
         get: |config| number(config.shards),
         set: |config, value| config.shards = size(value),
     },
-    // Below 256 bytes a topic of full length with its JSON would not fit.
+    // Less, and a topic of full length (255 bytes) with its JSON around would leave no room for a message.
     Quantity {
         name: "max-message",
         unit: Unit::Bytes,

@@ -1,6 +1,7 @@
 //! The table of everything that can be set: a row is a flag of the command line and a key of the configuration file.
 //!
-//! Flags and keys cannot drift apart, since both go through these rows; a test holds the flags of `arguments` against them.
+//! Flags and keys cannot drift apart, since both go through these rows; a test holds the flags of `arguments` against
+//! them.
 
 use std::path::PathBuf;
 
@@ -168,8 +169,16 @@ where
 }
 
 fn read_sources(texts: &[String]) -> Result<Vec<SourceUrl>, String> {
-    let read = |text: &String| text.parse().map_err(|error: OpenError| error.to_string());
+    let read = |text: &String| {
+        without_control_characters(text)?;
+        text.parse().map_err(|error: OpenError| error.to_string())
+    };
     texts.iter().map(read).collect()
+}
+
+/// Paths and URLs stand in log lines and in the output of `--check`, which a newline would break in two.
+pub(super) fn without_control_characters(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) { Err(format!("{text:?} holds a control character")) } else { Ok(()) }
 }
 
 /// The one path that subscribes, as it stands in a request line.
@@ -193,6 +202,7 @@ fn read_log_file(text: &str) -> Result<Option<PathBuf>, String> {
     if text.is_empty() || text.ends_with('/') {
         return Err(format!("{text:?} is no file; write a path, or - for standard output"));
     }
+    without_control_characters(text)?;
     // The file is opened anew while the daemon runs, so what it is relative to must not change.
     std::path::absolute(text).map(Some).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
 }

@@ -2,7 +2,8 @@
 
 /// The known word that is nearest to an unknown one; `None` only where none is known.
 ///
-/// Jaro-Winkler rather than a count of edits, since it favours a common beginning: `max-sub` is `max-subscribers`, not `max-age`.
+/// Jaro-Winkler rather than a count of edits, since it favours a common beginning: `max-sub` is `max-subscribers`, not
+/// `max-age`.
 pub(super) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let closeness = |word: &str| strsim::jaro_winkler(&unknown.to_ascii_lowercase(), word);
     known.into_iter().max_by(|one, other| closeness(one).total_cmp(&closeness(other)))
