@@ -33,18 +33,25 @@ where
     // The sessions live on an executor of this source's own, so that they end with it.
     let sessions = Executor::new();
     let accepting = async {
-        let mut failing = false;
+        let (mut failing, mut full) = (false, false);
         loop {
-            let permit = match context.permits.try_acquire_arc() {
-                Some(permit) => permit,
-                None => {
-                    warn!("{address}: the limit of control connections is reached; accepting waits for one to end");
-                    context.permits.acquire_arc().await
-                }
-            };
             match accept().await {
                 Ok(connection) => {
                     failing = false;
+                    // Taken with a connection in hand: a source to which nobody connects keeps no place from the others.
+                    let permit = match context.permits.try_acquire_arc() {
+                        Some(permit) => {
+                            full = false;
+                            permit
+                        }
+                        None => {
+                            // Said once, not for everybody who waits.
+                            if !std::mem::replace(&mut full, true) {
+                                warn!("{address}: the limit of control connections is reached; the next wait for one to end");
+                            }
+                            context.permits.acquire_arc().await
+                        }
+                    };
                     let context = context.clone();
                     let session = async move {
                         context.stats.connections.fetch_add(1, Relaxed);

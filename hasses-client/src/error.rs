@@ -64,7 +64,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(failure) => write!(f, "not sent: {}", failure.error),
+            Self::Invalid(failure) => f.write_str(&failure.error),
             Self::Refused(failure) => write!(f, "refused by the daemon: {failure}"),
             Self::Unreachable { url, source } => write!(f, "cannot reach hasses at {url}: {source}"),
             Self::TimedOut { after } => write!(f, "not sent within {after:?}: the daemon took in nothing more"),
@@ -75,15 +75,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Invalid(failure) | Self::Refused(failure) => Some(failure),
-            Self::Unreachable { source, .. } | Self::FateUnknown { source } => Some(source),
-            Self::TimedOut { .. } | Self::Closed | Self::Protocol(_) => None,
-        }
-    }
-}
+// Without `source`: the text holds it already, and whoever wants to look into it finds it in the variant.
+impl std::error::Error for Error {}
 
 /// The same error once more, for the next call that the same loss concerns.
 pub(crate) fn again(error: &io::Error) -> io::Error {

@@ -139,9 +139,12 @@ impl Daemon {
         {
             error!("the control thread ended by a fault of the daemon; please report it");
         }
-        for (messages, thread) in self.shards.drain(..) {
+        // All are told before one is waited for: the time that slow subscribers get is the same everywhere.
+        for (messages, _) in &self.shards {
             // A shard that is gone has nothing to end.
             let _ = block_on(messages.send(Message::End));
+        }
+        for (_, thread) in self.shards.drain(..) {
             if thread.join().is_err() {
                 error!("a shard ended by a fault of the daemon; please report it");
             }

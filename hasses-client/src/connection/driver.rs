@@ -101,13 +101,13 @@ impl Driver {
 
     /// Does everything that can be done without waiting.
     fn turn(&mut self, session: &mut Session) -> io::Result<()> {
-        let now = Instant::now();
         // Reading comes first: it shows that a connection has ended before a call is lost in it.
         session.receive()?;
         self.take_calls();
-        session.flush(&mut self.waiting, now)?;
+        let now = Instant::now();
         let after = self.options.call_timeout;
-        self.expire(now, || Error::TimedOut { after });
+        expire(&mut self.waiting, now, || Error::TimedOut { after });
+        session.flush(&mut self.waiting, now)?;
         session.expire(now)
     }
 
@@ -130,9 +130,12 @@ impl Driver {
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>, reason: &io::Error) -> Option<T> {
         let mut work = pin!(work);
         loop {
+            // Calls that were dropped leave their room to others.
+            self.waiting.retain(|call| !call.caller.has_gone());
             self.take_calls();
-            let url = &self.address.to_string();
-            self.expire(Instant::now(), || Error::Unreachable { url: url.clone(), source: again(reason) });
+            let address = &self.address;
+            let away = || Error::Unreachable { url: address.to_string(), source: again(reason) };
+            expire(&mut self.waiting, Instant::now(), away);
             if !self.wanted {
                 // Nobody waits for the calls that are left here.
                 return None;
@@ -161,15 +164,6 @@ impl Driver {
                     self.wanted = false;
                     return;
                 }
-            }
-        }
-    }
-
-    /// Refuses the calls whose time has run out before anything of them was written.
-    fn expire(&mut self, now: Instant, error: impl Fn() -> Error) {
-        while self.waiting.front().is_some_and(|call| call.deadline <= now) {
-            if let Some(call) = self.waiting.pop_front() {
-                call.caller.answer(Err(error()));
             }
         }
     }
@@ -203,6 +197,15 @@ impl Driver {
             Some(Ok(call)) => self.waiting.push_back(call),
             Some(Err(flume::RecvError::Disconnected)) => self.wanted = false,
             None => {}
+        }
+    }
+}
+
+/// Refuses the calls whose time has run out before anything of them was written.
+fn expire(waiting: &mut VecDeque<Call>, now: Instant, error: impl Fn() -> Error) {
+    while waiting.front().is_some_and(|call| call.deadline <= now) {
+        if let Some(call) = waiting.pop_front() {
+            call.caller.answer(Err(error()));
         }
     }
 }

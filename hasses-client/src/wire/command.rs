@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::event::{EventType, LogLevel, PublishKey, SubscriberId};
-use super::limits::MAX_TOPICS_A_PUBLISH;
+use super::limits::{MAX_PAGE_ROWS, MAX_TOPICS_A_PUBLISH};
 use super::reply::{ErrorCode, Failure};
 use super::topic::TopicPattern;
 
@@ -241,13 +241,18 @@ impl Line<'_> {
             let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
             return Err(bad_field(format!("{field:?} is no field of {name} (it has: {allowed})")));
         }
+        if let Some(limit) = self.limit
+            && !(1..=MAX_PAGE_ROWS).contains(&limit)
+        {
+            return Err(bad_field(format!("limit is not from 1 to {MAX_PAGE_ROWS} ({limit})")));
+        }
         let pattern = |topic: Option<String>| topic.map(TopicPattern::new).transpose();
         Ok(match &*name {
             "publish" => Command::Publish(self.into_publish()?),
             "status" => Command::Status,
             "clients" => Command::Clients(ClientsQuery {
                 topic: pattern(self.topic)?,
-                limit: self.limit,
+                limit: rows(self.limit)?,
                 after: match self.after {
                     Some(After::Topic(_)) => return Err(bad_field("after must be the number of a client")),
                     Some(After::Client(number)) => Some(number),
@@ -256,7 +261,7 @@ impl Line<'_> {
             }),
             "topics" => Command::Topics(TopicsQuery {
                 prefix: self.prefix,
-                limit: self.limit,
+                limit: rows(self.limit)?,
                 after: match self.after {
                     Some(After::Client(_)) => return Err(bad_field("after must be the name of a topic")),
                     Some(After::Topic(name)) => Some(name),
@@ -382,6 +387,16 @@ fn text_of(data: &RawValue) -> Result<String, Failure> {
             keep
         })
         .collect())
+}
+
+/// The rows of a page, within what one answer holds.
+fn rows(limit: Option<usize>) -> Result<Option<usize>, Failure> {
+    match limit {
+        Some(limit) if limit > MAX_PAGE_ROWS => {
+            Err(bad_field(format!("limit is more than {MAX_PAGE_ROWS} rows ({limit})")))
+        }
+        limit => Ok(limit),
+    }
 }
 
 fn bad_field(error: impl Into<String>) -> Failure {

@@ -92,6 +92,8 @@ fn a_refusal_has_a_code_and_names_the_value() {
         (r#"{"cmd":"publish","topic":"t","data":"x","retry":-1}"#, ErrorCode::BadField, "-1"),
         (r#"{"cmd":"publish","topic":"t","data":"x","event":"a\nb"}"#, ErrorCode::BadField, "'\\n'"),
         (r#"{"cmd":"disconnect"}"#, ErrorCode::BadField, "either client or id"),
+        (r#"{"cmd":"clients","limit":10001}"#, ErrorCode::BadField, "limit is not from 1 to 10000 (10001)"),
+        (r#"{"cmd":"topics","limit":0}"#, ErrorCode::BadField, "limit is not from 1 to 10000 (0)"),
         (r#"{"cmd":"clients","after":"x"}"#, ErrorCode::BadField, "after must be"),
         (r#"{"cmd":"log-level","level":"loud"}"#, ErrorCode::BadField, "\"loud\""),
     ] {
