@@ -47,7 +47,9 @@ where
                         None => {
                             // Said once, not for everybody who waits.
                             if !std::mem::replace(&mut full, true) {
-                                warn!("{address}: the limit of control connections is reached; the next wait for one to end");
+                                warn!(
+                                    "{address}: the limit of control connections is reached; the next wait for one to end"
+                                );
                             }
                             context.permits.acquire_arc().await
                         }

@@ -43,20 +43,25 @@ struct OpenFifo {
     inode: (u64, u64),
 }
 
-pub(crate) fn check(target: &str) -> Result<(), String> {
-    crate::unix::check(target)
+pub(crate) fn check(url: &SourceUrl) -> Result<(), String> {
+    crate::unix::check_path(url.target())?;
+    form_of(url)?;
+    crate::unix::mode_of(url).map(drop)
+}
+
+/// The `form` option.
+fn form_of(url: &SourceUrl) -> Result<Form, String> {
+    match url.option("form") {
+        None | Some("classic") => Ok(Form::Classic),
+        Some("json") => Ok(Form::Json),
+        Some(other) => Err(format!("form {other:?} is not known (classic, json)")),
+    }
 }
 
 pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
-    let form = match url.option("form") {
-        None | Some("classic") => Form::Classic,
-        Some("json") => Form::Json,
-        Some(other) => {
-            let why = format!("form {other:?} is not known (classic, json)");
-            return Err(OpenError::BadUrl { url: url.to_string(), why });
-        }
-    };
-    let mode = crate::unix::mode_of(url)?;
+    let bad = |why| OpenError::BadUrl { url: url.to_string(), why };
+    let form = form_of(url).map_err(bad)?;
+    let mode = crate::unix::mode_of(url).map_err(bad)?;
     let path = PathBuf::from(url.target());
     let opened = open_or_make(&path, mode).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => OpenError::Occupied { url: url.to_string(), why: error.to_string() },

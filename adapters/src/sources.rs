@@ -39,8 +39,8 @@ pub struct SourceKind {
     pub about: &'static str,
     /// Names of the `?name=value` options.
     pub options: &'static [&'static str],
-    /// Checks what follows the scheme, without side effects.
-    pub check: fn(&str) -> Result<(), String>,
+    /// Checks what follows the scheme, options included, without side effects and without a look at the system.
+    pub check: fn(&SourceUrl) -> Result<(), String>,
     /// Binds or opens it.
     pub open: fn(&SourceUrl, &Settings) -> Opened,
 }

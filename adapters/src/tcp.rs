@@ -21,7 +21,8 @@ struct Tcp {
     address: SocketAddr,
 }
 
-pub(crate) fn check(target: &str) -> Result<(), String> {
+pub(crate) fn check(url: &SourceUrl) -> Result<(), String> {
+    let target = url.target();
     match target.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(_)) => Ok(()),
         _ => Err(format!("{target:?} has no port; write ADDR:PORT")),

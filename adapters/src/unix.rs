@@ -33,13 +33,19 @@ struct Unix {
     file: SocketFile,
 }
 
-pub(crate) fn check(target: &str) -> Result<(), String> {
+pub(crate) fn check(url: &SourceUrl) -> Result<(), String> {
+    check_path(url.target())?;
+    mode_of(url).map(drop)
+}
+
+pub(crate) fn check_path(target: &str) -> Result<(), String> {
     if target.starts_with('/') { Ok(()) } else { Err(format!("{target:?} is not an absolute path")) }
 }
 
 pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
     let path = Path::new(url.target());
-    let mode = mode_of(url)?.unwrap_or(MODE);
+    let bad = |why| OpenError::BadUrl { url: url.to_string(), why };
+    let mode = mode_of(url).map_err(bad)?.unwrap_or(MODE);
     let group = url.option("group").map(|name| group_of(url, name)).transpose()?;
     let (listener, file) = bind(path, mode, group).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => OpenError::Occupied { url: url.to_string(), why: error.to_string() },
@@ -51,14 +57,11 @@ pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
 }
 
 /// The `mode` option: an octal number.
-pub(crate) fn mode_of(url: &SourceUrl) -> Result<Option<u32>, OpenError> {
+pub(crate) fn mode_of(url: &SourceUrl) -> Result<Option<u32>, String> {
     let Some(text) = url.option("mode") else { return Ok(None) };
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(Some(mode)),
-        _ => {
-            let why = format!("mode {text:?} is no octal number up to 0777");
-            Err(OpenError::BadUrl { url: url.to_string(), why })
-        }
+        _ => Err(format!("mode {text:?} is no octal number up to 0777")),
     }
 }
 

@@ -63,8 +63,9 @@ impl FromStr for SourceUrl {
             }
             options.push((name.to_owned(), value.to_owned()));
         }
-        (kind.check)(target).map_err(bad)?;
-        Ok(Self { text: text.to_owned(), scheme: kind.scheme, target: target.to_owned(), options })
+        let url = Self { text: text.to_owned(), scheme: kind.scheme, target: target.to_owned(), options };
+        (kind.check)(&url).map_err(bad)?;
+        Ok(url)
     }
 }
 
@@ -94,6 +95,9 @@ mod tests {
             ("unix://run/x", "absolute"),
             ("fifo:///x?mod=1", "\"mod\" is no option of fifo (it has: form, mode)"),
             ("fifo:///x?form=json&form=json", "given twice"),
+            ("fifo:///x?form=xml", "form \"xml\" is not known (classic, json)"),
+            ("fifo:///x?mode=rw", "mode \"rw\" is no octal number up to 0777"),
+            ("unix:///x?mode=1777", "mode \"1777\" is no octal number up to 0777"),
         ] {
             let error = text.parse::<SourceUrl>().expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -14,53 +14,58 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::config::Limits;
 use crate::outbox::{Outbox, Pool, SLICES};
-use crate::sse::Framing;
+use crate::sse::{Framing, Rendered};
 use crate::wheel::Millis;
 
 /// Time for a peer to take its last bytes and close, before it is closed. A socket that is closed with bytes unread is
 /// reset, and the reset may overtake the answer; RFC 9112, 9.6 asks for this wait.
 const LINGER: Millis = 2_000;
+const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
 /// One connection on an SSE port.
+///
+/// What a delivery touches comes first and fills one cache line and a half; the rest is for people and for the beginning and
+/// the end.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
     socket: OwnedFd,
-    /// Number for people and commands, never used twice.
-    pub number: u64,
-    /// Tells this connection from others that had its slot.
-    pub generation: u32,
     /// The event that reached it last, so that none reaches it twice.
     pub stamp: u32,
-    /// Who is at the other end.
-    pub peer: Peer,
     /// How far it is.
     pub phase: Phase,
+    /// How its stream is framed.
+    pub framing: Framing,
     /// It stands in the list of those to be flushed.
     pub touched: bool,
     /// Its readiness to be written is watched.
     pub watches_writing: bool,
-    /// How its stream is framed.
-    pub framing: Framing,
-    /// Times it subscribed anew.
-    pub reinits: u32,
+    /// Tells this connection from others that had its slot.
+    pub generation: u32,
     /// What waits for it.
     pub outbox: Outbox,
-    /// The bytes so far of a head that is not complete; boxed because it is nearly always absent.
-    pub head: Option<Box<Vec<u8>>>,
-    /// The id it gave itself.
-    pub id: Option<SubscriberId>,
-    /// Its `User-Agent`.
-    pub agent: Option<Box<str>>,
-    /// Events written to it.
-    pub delivered: u64,
-    /// When it connected.
-    pub connected: Millis,
-    /// When its phase began.
-    pub since: Millis,
     /// When something was last written to it.
     pub written: Millis,
+    /// Events written to it.
+    pub delivered: u64,
+    /// The id it gave itself.
+    pub id: Option<SubscriberId>,
     /// When its earliest entry in the wheel comes up.
     pub timer: Millis,
+    /// When its phase began.
+    pub since: Millis,
+    /// When it connected.
+    pub connected: Millis,
+    /// Number for people and commands, never used twice.
+    pub number: u64,
+    /// The bytes so far of a head that is not complete; boxed because it is nearly always absent.
+    pub head: Option<Box<Vec<u8>>>,
+    /// Its `User-Agent`.
+    pub agent: Option<Box<str>>,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// Times it subscribed anew.
+    pub reinits: u32,
 }
 
 /// Who is at the other end.
@@ -92,6 +97,17 @@ pub enum Flushed {
     Blocked,
     /// The connection is broken.
     Broken,
+}
+
+/// What became of an event that was written past the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenNow {
+    /// It is out.
+    All,
+    /// Its rest waits in the outbox.
+    Part,
+    /// The socket took none of it.
+    Nothing,
 }
 
 /// What became of a read.
@@ -149,14 +165,35 @@ impl Connection {
         (Flushed::All, delivered)
     }
 
+    /// Writes an event past the outbox, which must be empty. What goes out in part waits there for the rest of it.
+    pub fn write_now(&mut self, event: &Rendered, pool: &mut Pool, now: Millis) -> WrittenNow {
+        let (bytes, range) = event.as_framed(self.framing);
+        let bytes = &bytes[range];
+        match rustix::net::send(&self.socket, bytes, FLAGS) {
+            Ok(written) if written == bytes.len() => {
+                self.delivered += 1;
+                self.written = now;
+                WrittenNow::All
+            }
+            Ok(written) => {
+                self.written = now;
+                // An empty outbox takes one event of any size.
+                let _ = self.outbox.push(event, self.framing, 0, pool);
+                self.outbox.advance(written, pool);
+                WrittenNow::Part
+            }
+            // Full or broken: the way over the outbox finds out, and does what follows from it.
+            Err(_) => WrittenNow::Nothing,
+        }
+    }
+
     fn write(&self) -> Result<usize, Errno> {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         if let Some(piece) = self.outbox.single() {
-            return rustix::net::send(&self.socket, piece, flags);
+            return rustix::net::send(&self.socket, piece, FLAGS);
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let (count, _) = self.outbox.fill(&mut slices);
-        rustix::net::sendmsg(&self.socket, &slices[..count], &mut SendAncillaryBuffer::default(), flags)
+        let count = self.outbox.fill(&mut slices);
+        rustix::net::sendmsg(&self.socket, &slices[..count], &mut SendAncillaryBuffer::default(), FLAGS)
     }
 
     /// Reads into `buffer` what is there.
@@ -248,4 +285,14 @@ impl fmt::Display for Peer {
 #[must_use]
 pub fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 192, "{} bytes", size_of::<Connection>());
+    }
 }

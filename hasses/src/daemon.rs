@@ -96,6 +96,7 @@ impl Daemon {
         let (stop, stopped) = async_channel::bounded::<()>(1);
         let control_shared = shared.clone();
         let control = move || {
+            let ending = AbortOnPanic;
             let executor = Executor::new();
             let mut tasks = vec![executor.spawn(hub.run(submissions))];
             tasks.extend(sources.into_iter().map(|source| executor.spawn(source.run(context.clone()))));
@@ -104,6 +105,7 @@ impl Daemon {
             );
             // Ends when the sender is dropped; the tasks end with their handles.
             let _ = async_io::block_on(executor.run(stopped.recv()));
+            std::mem::forget(ending);
         };
         let control = spawn("hasses-control", control)?;
         Ok(Self { shared, stop: Some(stop), control: Some(control), shards })
@@ -220,8 +222,6 @@ fn start_shards(shared: &Arc<Shared>) -> Result<Started, StartError> {
         let load = Arc::new(AtomicUsize::new(0));
         let shard = Shard::new(shared.clone(), received, load.clone()).map_err(system("making an epoll"))?;
         let thread = spawn(&format!("hasses-shard-{nth}"), move || {
-            // A daemon without one of its shards would lose events in silence, so a fault there ends it: the service manager
-            // starts it anew, and browsers come back.
             let ending = AbortOnPanic;
             async_io::block_on(shard.run());
             std::mem::forget(ending);
@@ -232,11 +232,13 @@ fn start_shards(shared: &Arc<Shared>) -> Result<Started, StartError> {
     Ok((shards, handles))
 }
 
+/// A daemon without one of its threads would lose events in silence, so a fault there ends it: the service manager starts it
+/// anew, and browsers come back.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
-        error!("a shard ended by a fault of the daemon; the daemon ends; please report it");
+        error!("a thread ended by a fault of the daemon; the daemon ends; please report it");
         std::process::abort();
     }
 }

@@ -94,6 +94,18 @@ impl Index {
         self.overlapping(pattern, |entry| entry.members.iter().for_each(|member| reach(member.slot)));
     }
 
+    /// How many subscribers a publish to an exact topic reaches, where one list holds them all, and so none twice.
+    #[must_use]
+    pub fn members_of_only(&self, pattern: &TopicPattern) -> Option<usize> {
+        let TopicPattern::Exact(_) = pattern else { return None };
+        let (mut lists, mut members) = (0, 0);
+        self.overlapping(pattern, |entry| {
+            lists += 1;
+            members += entry.members.len();
+        });
+        (lists <= 1).then_some(members)
+    }
+
     /// Subscribers of exactly this topic or prefix.
     #[must_use]
     pub fn count_exactly(&self, pattern: &TopicPattern) -> usize {
@@ -249,6 +261,17 @@ mod tests {
             ("ö", &[4]),
         ] {
             assert_eq!(reached(&index, publish), slots, "{publish}");
+        }
+    }
+
+    #[test]
+    fn a_reach_is_known_where_one_list_holds_it() {
+        let mut index = Index::default();
+        index.subscribe(0, &[pattern("room"), pattern("x")]);
+        index.subscribe(1, &[pattern("room")]);
+        index.subscribe(2, &[pattern("x*")]);
+        for (publish, reach) in [("room", Some(2)), ("nobody", Some(0)), ("xy", Some(1)), ("x", None), ("roo*", None)] {
+            assert_eq!(index.members_of_only(&pattern(publish)), reach, "{publish}");
         }
     }
 

@@ -51,6 +51,15 @@ enum Socket {
     Unix(Async<UnixListener>, #[expect(dead_code, reason = "removes the socket's file when dropped")] SocketFile),
 }
 
+/// What a listener remembers about its pauses.
+#[derive(Debug, Default)]
+struct Pauses {
+    /// Nothing has been accepted since it began.
+    under_way: bool,
+    /// When one was logged last.
+    logged: Option<Instant>,
+}
+
 /// A shard, as seen by those who give it connections.
 #[derive(Clone, Debug)]
 pub struct ShardHandle {
@@ -93,17 +102,20 @@ impl Listener {
     /// Accepts until dropped.
     pub fn run(self, shared: Arc<Shared>, shards: Vec<ShardHandle>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            let mut logged = None;
+            let mut pauses = Pauses::default();
             loop {
                 if shared.counters.connections.load(Relaxed) >= shared.max_connections as u64 {
-                    self.pause(&shared, "the limit of connections is reached", &mut logged).await;
+                    self.pause(&shared, "the limit of connections is reached", &mut pauses).await;
                     continue;
                 }
                 match self.accept().await {
-                    Ok((socket, peer)) => self.hand_over(socket, peer, &shared, &shards).await,
+                    Ok((socket, peer)) => {
+                        pauses.under_way = false;
+                        self.hand_over(socket, peer, &shared, &shards).await;
+                    }
                     Err(error) => match Errno::from_io_error(&error) {
                         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                            self.pause(&shared, &error.to_string(), &mut logged).await;
+                            self.pause(&shared, &error.to_string(), &mut pauses).await;
                         }
                         // The peer gave up while it waited; there is another one.
                         Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name),
@@ -146,10 +158,13 @@ impl Listener {
     }
 
     /// Waits until a descriptor may be free.
-    async fn pause(&self, shared: &Shared, why: &str, logged: &mut Option<Instant>) {
-        shared.counters.accept_pauses.fetch_add(1, Relaxed);
-        if logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
-            *logged = Some(Instant::now());
+    async fn pause(&self, shared: &Shared, why: &str, pauses: &mut Pauses) {
+        // A look in vain is no new pause.
+        if !std::mem::replace(&mut pauses.under_way, true) {
+            shared.counters.accept_pauses.fetch_add(1, Relaxed);
+        }
+        if pauses.logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
+            pauses.logged = Some(Instant::now());
             let connections = shared.counters.connections.load(Relaxed);
             warn!("{}: accepting waits for a connection to end ({connections} are open): {why}", self.name);
         }

@@ -67,7 +67,10 @@ pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<()> {
     let layer = tracing_subscriber::fmt::layer().with_writer(target).with_ansi(false).log_internal_errors(false);
     let filter = ByLevel(switch.clone());
     let subscriber: Box<dyn Subscriber + Send + Sync> = match log.format {
-        LogFormat::Json => Box::new(Registry::default().with(layer.json().flatten_event(true).with_filter(filter))),
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true).map_event_format(JsonLines);
+            Box::new(Registry::default().with(layer.with_filter(filter)))
+        }
         LogFormat::Text => {
             Box::new(Registry::default().with(layer.event_format(Lines { dated: true }).with_filter(filter)))
         }
@@ -126,6 +129,26 @@ where
             _ => {}
         }
         event.record(&mut OneLine(&mut writer));
+        writer.write_char('\n')
+    }
+}
+
+/// One JSON object a line. JSON itself asks for escapes below U+0020 only, and a terminal obeys those from U+007F to U+009F too.
+struct JsonLines<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for JsonLines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        let text = line.trim_end_matches('\n');
+        text.chars().try_for_each(|c| {
+            if c.is_control() { write!(writer, "\\u{:04x}", u32::from(c)) } else { writer.write_char(c) }
+        })?;
         writer.write_char('\n')
     }
 }
@@ -250,6 +273,25 @@ mod tests {
         });
         let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
         assert_eq!(text, "warning: from x\\r\\ny: \\u{1b}[31m\nalways\n");
+    }
+
+    #[test]
+    fn a_json_line_holds_no_control_character_either() {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let captured = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || Capture(captured.clone()))
+            .json()
+            .flatten_event(true)
+            .map_event_format(JsonLines);
+        tracing::subscriber::with_default(Registry::default().with(layer), || {
+            tracing::warn!("x\r\n\u{1b}[31m\u{7f}\u{85}\u{9b}\\u009b übung 🎉");
+        });
+        let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
+        let line = text.strip_suffix('\n').unwrap();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let message = r#""message":"x\r\n\u001b[31m\u007f\u0085\u009b\\u009b übung 🎉""#;
+        assert!(line.contains(message), "{line}");
     }
 
     struct Capture(Arc<Mutex<Vec<u8>>>);

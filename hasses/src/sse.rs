@@ -76,6 +76,13 @@ impl Rendered {
     /// The shared bytes, and the part of them that goes out under this framing.
     #[must_use]
     pub fn framed(&self, framing: Framing) -> (Arc<[u8]>, std::ops::Range<usize>) {
+        let (_, range) = self.as_framed(framing);
+        (self.0.clone(), range)
+    }
+
+    /// As [`framed`](Self::framed), for use on the spot.
+    #[must_use]
+    pub fn as_framed(&self, framing: Framing) -> (&[u8], std::ops::Range<usize>) {
         let range = match framing {
             Framing::Chunked => 0..self.0.len(),
             Framing::Plain => {
@@ -84,7 +91,7 @@ impl Rendered {
                 start..self.0.len() - 2
             }
         };
-        (self.0.clone(), range)
+        (&self.0, range)
     }
 
     /// Size in bytes, chunk framing included.

@@ -252,7 +252,7 @@ impl Line<'_> {
             "status" => Command::Status,
             "clients" => Command::Clients(ClientsQuery {
                 topic: pattern(self.topic)?,
-                limit: rows(self.limit)?,
+                limit: self.limit,
                 after: match self.after {
                     Some(After::Topic(_)) => return Err(bad_field("after must be the number of a client")),
                     Some(After::Client(number)) => Some(number),
@@ -261,7 +261,7 @@ impl Line<'_> {
             }),
             "topics" => Command::Topics(TopicsQuery {
                 prefix: self.prefix,
-                limit: rows(self.limit)?,
+                limit: self.limit,
                 after: match self.after {
                     Some(After::Client(_)) => return Err(bad_field("after must be the name of a topic")),
                     Some(After::Topic(name)) => Some(name),
@@ -387,16 +387,6 @@ fn text_of(data: &RawValue) -> Result<String, Failure> {
             keep
         })
         .collect())
-}
-
-/// The rows of a page, within what one answer holds.
-fn rows(limit: Option<usize>) -> Result<Option<usize>, Failure> {
-    match limit {
-        Some(limit) if limit > MAX_PAGE_ROWS => {
-            Err(bad_field(format!("limit is more than {MAX_PAGE_ROWS} rows ({limit})")))
-        }
-        limit => Ok(limit),
-    }
 }
 
 fn bad_field(error: impl Into<String>) -> Failure {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hasses_client::Options;
 use hasses_client::wire::{
@@ -102,7 +102,7 @@ impl Daemon {
 /// The connection that comes, without waiting for ever for one that does not.
 fn accepted<S, A>(accept: impl Future<Output = io::Result<(Async<S>, A)>>) -> Async<S> {
     let nobody = async {
-        Timer::after(PATIENCE).await;
+        Timer::at(Instant::now() + PATIENCE).await;
         panic!("no client connected within {PATIENCE:?}");
     };
     block_on(future::or(accept, nobody)).unwrap().0

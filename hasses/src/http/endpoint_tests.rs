@@ -15,9 +15,9 @@ fn answer(endpoint: &Endpoint, head: &[u8]) -> String {
     match parse_head(head, 1024) {
         Parsed::Incomplete => "incomplete".to_owned(),
         Parsed::Refused(refusal) => text(endpoint.refusal(&refusal, None, DATE)),
-        Parsed::Complete(request, _) => match decide(&request, endpoint, 10, DATE) {
+        Parsed::Complete(request, _) => match decide(&request, endpoint, Room::Free, 10, DATE) {
             Decision::Subscribe(subscription) => text(subscription.head),
-            Decision::Answer(bytes) | Decision::Refuse(bytes) => text(bytes),
+            Decision::Answer(bytes) | Decision::Refuse(bytes) | Decision::ComeBackLater(bytes) => text(bytes),
         },
     }
 }
@@ -71,6 +71,7 @@ fn requests_are_served_or_refused_as_the_rfcs_have_it() {
         ("hello\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a HTTQ/1.1\r\n\r\n", "400 Bad Request"),
+        ("GET /sse?subscribe=a b HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a HTTP/1.1\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", "400 Bad Request"),
@@ -166,8 +167,16 @@ fn refusals_say_why_in_a_body_that_head_does_not_have() {
 #[test]
 fn come_back_later_is_a_stream_that_sets_the_time_and_ends() {
     let endpoint = endpoint(&["*"]);
-    let answer = endpoint.come_back_later(Framing::Chunked, b"HEAD\r\n\r\n".to_vec(), 7000);
-    assert_eq!(answer, b"HEAD\r\n\r\nd\r\nretry: 7000\n\n\r\n0\r\n\r\n");
-    let answer = endpoint.come_back_later(Framing::Plain, b"HEAD\r\n\r\n".to_vec(), 7000);
-    assert_eq!(answer, b"HEAD\r\n\r\nretry: 7000\n\n");
+    let ask = |head: &str| match parse_head(head.as_bytes(), 1024) {
+        Parsed::Complete(request, _) => match decide(&request, &endpoint, Room::Full(7000), 10, DATE) {
+            Decision::ComeBackLater(bytes) => text(bytes),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let answer = ask("GET /sse?subscribe=a HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("Connection: close\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nd\r\nretry: 7000\n\n\r\n0\r\n\r\n"), "{answer}");
+    let answer = ask("GET /sse?subscribe=a HTTP/1.0\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\nretry: 7000\n\n"), "{answer}");
 }

@@ -6,7 +6,7 @@ mod response;
 
 pub use query::{Query, parse_query};
 pub use request::{Method, Parsed, Request, parse_head};
-pub use response::{Date, Endpoint, Refusal, Status};
+pub use response::{After, Date, Endpoint, Refusal, Status};
 
 use hasses_client::wire::{SubscriberId, TopicPattern};
 
@@ -17,10 +17,21 @@ use crate::sse::Framing;
 pub enum Decision {
     /// A subscription, with the response head that begins its stream.
     Subscribe(Box<Subscription>),
+    /// A subscription that there is no room for: answered with a stream that says when to come back, and then closed.
+    ComeBackLater(Vec<u8>),
     /// Something that is answered with these bytes and then closed.
     Answer(Vec<u8>),
     /// Something that is refused, likewise.
     Refuse(Vec<u8>),
+}
+
+/// Whether one more subscriber can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It can.
+    Free,
+    /// It cannot; browsers are told to come back in so many milliseconds.
+    Full(u128),
 }
 
 /// A subscription that can be entered.
@@ -43,7 +54,7 @@ const MAX_AGENT_BYTES: usize = 255;
 
 /// Decides about a complete request head.
 #[must_use]
-pub fn decide(request: &Request<'_>, endpoint: &Endpoint, max_topics: usize, date: &str) -> Decision {
+pub fn decide(request: &Request<'_>, endpoint: &Endpoint, room: Room, max_topics: usize, date: &str) -> Decision {
     let refuse = |refusal: Refusal| Decision::Refuse(endpoint.refusal(&refusal, Some(request), date));
     let on_path = request.path == endpoint.path;
     let everything = request.path == "*" && request.method == Method::Options;
@@ -53,16 +64,19 @@ pub fn decide(request: &Request<'_>, endpoint: &Endpoint, max_topics: usize, dat
     }
     match request.method {
         Method::Get => match parse_query(request.query, max_topics) {
-            Ok(query) => Decision::Subscribe(Box::new(Subscription {
-                patterns: query.patterns,
-                id: query.id,
-                agent: request.agent.map(kept_agent),
-                framing: request.framing(),
-                head: endpoint.stream_head(request, date),
-            })),
+            Ok(query) => match room {
+                Room::Full(retry) => Decision::ComeBackLater(endpoint.come_back_later(request, retry, date)),
+                Room::Free => Decision::Subscribe(Box::new(Subscription {
+                    patterns: query.patterns,
+                    id: query.id,
+                    agent: request.agent.map(kept_agent),
+                    framing: request.framing(),
+                    head: endpoint.stream_head(request, date, After::Open),
+                })),
+            },
             Err(refusal) => refuse(refusal),
         },
-        Method::Head => Decision::Answer(endpoint.stream_head(request, date)),
+        Method::Head => Decision::Answer(endpoint.stream_head(request, date, After::Close)),
         Method::Options => Decision::Answer(endpoint.options(request, date)),
         Method::Other => {
             let text = "only GET, HEAD and OPTIONS are allowed here".to_owned();

@@ -38,6 +38,7 @@ pub fn parse_query(query: &str, max_topics: usize) -> Result<Query, Refusal> {
                 let text = percent_decode_str(value).decode_utf8_lossy();
                 id = match &*text {
                     "" => None,
+                    text if text.contains('\u{fffd}') => return Err(bad("the id is not UTF-8")),
                     text => Some(SubscriberId::new(text).map_err(|failure| bad(failure.error))?),
                 };
             }
@@ -126,6 +127,7 @@ mod tests {
             (&format!("subscribe={}", "x".repeat(301)), "longer than 255 bytes (301)"),
             (&format!("subscribe=a&id={}", "x".repeat(62)), "longer than 61 bytes (62)"),
             ("subscribe=a&id=a%0ab", "control character"),
+            ("subscribe=a&id=%ff", "the id is not UTF-8"),
         ] {
             let text = read(query).expect_err(query);
             assert!(text.contains(part), "{query}: {text}");

@@ -64,6 +64,8 @@ impl Request<'_> {
 /// Reads a request head from the bytes that came so far, at most `max_head` bytes of it.
 #[must_use]
 pub fn parse_head(bytes: &[u8], max_head: usize) -> Parsed<'_> {
+    // The verdict on a head that is too long must not depend on how much of it came at one time.
+    let bytes = &bytes[..bytes.len().min(max_head + 1)];
     // RFC 9112, 2.2: empty lines before a request line are ignored.
     let skipped = bytes.chunks(2).take_while(|pair| *pair == b"\r\n").count() * 2;
     let head = &bytes[skipped..];
@@ -129,12 +131,15 @@ fn parse_whole(head: &[u8]) -> Result<Request<'_>, Refusal> {
     Ok(request)
 }
 
+/// Whether the version is what is wrong, and not the shape of the line: `METHOD TARGET HTTP/x.y`.
 fn names_http(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let Some(version) = line.rsplit(|&byte| byte == b' ').next().and_then(|text| text.strip_prefix(b"HTTP/")) else {
-        return false;
-    };
-    matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    let [_, _, version] = words[..] else { return false };
+    match version.strip_prefix(b"HTTP/") {
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
 }
 
 fn method(name: &str) -> Method {

@@ -55,6 +55,15 @@ pub struct Endpoint {
     pub cors: Cors,
 }
 
+/// What becomes of the connection after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Its body goes on.
+    Open,
+    /// It is closed.
+    Close,
+}
+
 /// The `Date` header, made once a second.
 #[derive(Debug, Default)]
 pub struct Date {
@@ -101,7 +110,7 @@ impl Status {
 impl Endpoint {
     /// The head of an accepted subscription; also the whole answer to HEAD.
     #[must_use]
-    pub fn stream_head(&self, request: &Request<'_>, date: &str) -> Vec<u8> {
+    pub fn stream_head(&self, request: &Request<'_>, date: &str, after: After) -> Vec<u8> {
         let mut head = String::with_capacity(512);
         self.begin(&mut head, "200 OK", Some(request), date);
         head.push_str(concat!(
@@ -109,7 +118,7 @@ impl Endpoint {
             // nginx and those who copied it pass every byte on at once.
             "X-Accel-Buffering: no\r\n",
         ));
-        if request.framing() == Framing::Plain || request.close || request.method == Method::Head {
+        if request.framing() == Framing::Plain || request.close || after == After::Close {
             head.push_str("Connection: close\r\n");
         } else {
             head.push_str("Keep-Alive: timeout=300\r\nConnection: Keep-Alive\r\n");
@@ -161,11 +170,11 @@ impl Endpoint {
     /// "Come back later": a stream that sets the reconnection time and ends. Browsers honour it, where they would never come
     /// back from a 503.
     #[must_use]
-    pub fn come_back_later(&self, framing: Framing, stream_head: Vec<u8>, retry_millis: u128) -> Vec<u8> {
-        let mut answer = stream_head;
-        let (bytes, range) = Rendered::retry(retry_millis).framed(framing);
+    pub fn come_back_later(&self, request: &Request<'_>, retry_millis: u128, date: &str) -> Vec<u8> {
+        let mut answer = self.stream_head(request, date, After::Close);
+        let (bytes, range) = Rendered::retry(retry_millis).framed(request.framing());
         answer.extend_from_slice(&bytes[range]);
-        if framing == Framing::Chunked {
+        if request.framing() == Framing::Chunked {
             answer.extend_from_slice(LAST_CHUNK);
         }
         answer

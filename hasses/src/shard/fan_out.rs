@@ -1,22 +1,50 @@
-//! An event to everybody whom it reaches. No I/O, but for a subscriber whose outbox is full, which is given one chance.
+//! An event to everybody whom it reaches.
+//!
+//! Two ways, and which one is a matter of what else waits. With more events behind it an event goes into the outboxes, so that
+//! each subscriber gets all of them in one write. An event that is alone is written at once while the subscriber's state is at
+//! hand: going over ten thousand subscribers twice costs a tenth more, in cache misses.
 
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::info;
 
 use crate::batch::Event;
+use crate::connection::{Connection, WrittenNow};
 use crate::index::Slot;
+use crate::outbox::{Full, Pool};
 use crate::shard::{Shard, flush_counted};
+use crate::wheel::Millis;
+
+/// Writes that an event which is alone makes in a row. The rest go to the outboxes, so that requests get through: some ten
+/// milliseconds of work.
+const MOST_DIRECT: u32 = 16 * 1024;
+/// So many writes, then a look at whether it is still alone.
+const LOOK: u32 = 64;
+
+/// Whether other events wait behind this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// It is the only one.
+    Alone,
+    /// There are more to be sent with it.
+    Others,
+}
 
 impl Shard {
-    /// Puts an event into the outbox of everybody whom it reaches.
-    pub(super) fn fan_out(&mut self, event: &Event) {
-        self.stamp = self.stamp.wrapping_add(1);
-        let stamp = self.stamp;
+    /// How many subscribers an event will reach, where that can be told without going over them.
+    pub(super) fn reach(&self, event: &Event) -> Option<u64> {
+        let topic = event.publish.topics.single().filter(|_| event.publish.except.is_none())?;
+        self.index.members_of_only(topic).map(|members| members as u64)
+    }
+
+    /// Sends an event to everybody whom it reaches, or puts it into their outboxes; gives how many they are.
+    pub(super) fn fan_out(&mut self, event: &Event, company: Company) -> u64 {
+        let stamp = self.next_stamp();
         let limit = self.shared.config.limits.outbox;
+        let mut direct = if company == Company::Alone { MOST_DIRECT } else { 0 };
         let mut matched = 0;
         let mut slow = Vec::new();
-        let Self { index, connections, pool, touched, now, delivered, .. } = self;
+        let Self { index, connections, pool, touched, now, delivered, messages, .. } = self;
         for pattern in event.publish.topics.iter() {
             index.matching(pattern, |slot| {
                 let connection = &mut connections[slot as usize];
@@ -28,28 +56,50 @@ impl Shard {
                     return;
                 }
                 matched += 1;
-                let framing = connection.framing;
-                let mut pushed = connection.outbox.push(&event.rendered, framing, limit, pool);
-                if pushed.is_err() {
-                    // Full only because this turn has not written yet?
-                    *delivered += flush_counted(connection, pool, *now).1;
-                    pushed = connection.outbox.push(&event.rendered, framing, limit, pool);
+                if direct > 0 && connection.outbox.is_empty() {
+                    direct = if direct % LOOK == 0 && !messages.is_empty() { 0 } else { direct - 1 };
+                    match connection.write_now(&event.rendered, pool, *now) {
+                        WrittenNow::All => {
+                            *delivered += 1;
+                            return;
+                        }
+                        WrittenNow::Part => {
+                            connection.touched = true;
+                            return touched.push_back(slot);
+                        }
+                        WrittenNow::Nothing => {}
+                    }
                 }
-                if pushed.is_err() {
-                    slow.push(slot);
-                } else if !connection.touched {
-                    connection.touched = true;
-                    touched.push_back(slot);
+                match queue(connection, event, limit, pool, *now) {
+                    Ok(written) => {
+                        *delivered += written;
+                        if !std::mem::replace(&mut connection.touched, true) {
+                            touched.push_back(slot);
+                        }
+                    }
+                    Err(Full) => slow.push(slot),
                 }
             });
         }
-        event.matched.fetch_add(matched, AcqRel);
         for slot in slow {
             self.disconnect_slow(slot);
         }
+        matched
     }
 
-    fn disconnect_slow(&mut self, slot: Slot) {
+    /// A stamp that no connection has. After four billion events the numbers begin again, and those left over would each cost
+    /// somebody an event.
+    fn next_stamp(&mut self) -> u32 {
+        if self.stamp == u32::MAX {
+            self.connections.iter_mut().for_each(|(_, connection)| connection.stamp = 0);
+            self.stamp = 0;
+        }
+        self.stamp += 1;
+        self.stamp
+    }
+
+    /// Disconnects a subscriber whose outbox is full.
+    pub(super) fn disconnect_slow(&mut self, slot: Slot) {
         let connection = &self.connections[slot as usize];
         let lost = connection.outbox.bytes();
         let counters = &self.shared.counters;
@@ -58,4 +108,15 @@ impl Shard {
         info!("client {} ({}) is too slow: {lost} bytes wait for it; disconnected", connection.number, connection.peer);
         self.close(slot);
     }
+}
+
+/// Puts an event into an outbox; gives how many events went out to make room. A full outbox is written once: it may be full
+/// only because this turn has not written yet.
+fn queue(connection: &mut Connection, event: &Event, limit: usize, pool: &mut Pool, now: Millis) -> Result<u64, Full> {
+    let framing = connection.framing;
+    if connection.outbox.push(&event.rendered, framing, limit, pool).is_ok() {
+        return Ok(0);
+    }
+    let (_, written) = flush_counted(connection, pool, now);
+    connection.outbox.push(&event.rendered, framing, limit, pool).map(|()| written)
 }

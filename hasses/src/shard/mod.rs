@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::time::Duration;
 
 use async_channel::{Receiver, TryRecvError};
@@ -23,6 +23,7 @@ use slab::Slab;
 use smol::Timer;
 use tracing::error;
 
+use self::fan_out::Company;
 use crate::batch::{Batch, Step};
 use crate::connection::{Connection, Flushed, Peer, Phase};
 use crate::http::Date;
@@ -118,7 +119,10 @@ impl Shard {
             if let Err(error) = self.readiness.take(&mut ready) {
                 error!("asking for ready sockets failed: {error}");
             }
-            ready.extend(self.unread.drain(..).map(|key| Ready { key, read: true, write: false }));
+            if !self.unread.is_empty() {
+                ready.extend(self.unread.drain(..).map(|key| Ready { key, read: true, write: false }));
+                once_each(&mut ready);
+            }
             busy |= !ready.is_empty();
             for Ready { key, read, write } in ready.drain(..) {
                 self.on_ready(key, read, write);
@@ -193,14 +197,30 @@ impl Shard {
     }
 
     fn on_batch(&mut self, batch: &Batch) {
-        for step in &batch.steps {
+        let last = batch.steps.len().saturating_sub(1);
+        let shared = self.shared.clone();
+        let done = || batch.shard_is_done(|found| shared.status(found), &shared.counters.unmatched);
+        for (nth, step) in batch.steps.iter().enumerate() {
             match step {
-                Step::Event(event) => self.fan_out(event),
+                Step::Event(event) if nth == last && self.messages.is_empty() => {
+                    // Where the answer is known before the writing it is given before, so that the publisher's next events come
+                    // while these are written, and go out together.
+                    if let Some(matched) = self.reach(event) {
+                        event.matched.fetch_add(matched, AcqRel);
+                        done();
+                        self.fan_out(event, Company::Alone);
+                        return;
+                    }
+                    event.matched.fetch_add(self.fan_out(event, Company::Alone), AcqRel);
+                }
+                Step::Event(event) => {
+                    event.matched.fetch_add(self.fan_out(event, Company::Others), AcqRel);
+                }
                 Step::Query(query) => self.answer(query),
                 Step::Done(_) => {}
             }
         }
-        batch.shard_is_done(|found| self.shared.status(found), &self.shared.counters.unmatched);
+        done();
     }
 
     /// Slot and generation in one number.
@@ -276,6 +296,20 @@ impl Shard {
             self.shared.counters.deliveries.fetch_add(std::mem::take(&mut self.delivered), Relaxed);
         }
     }
+}
+
+/// Joins what happened to one socket: whoever sends without end is reported by the kernel as well as kept in mind, and would
+/// have one more turn each time.
+fn once_each(ready: &mut Vec<Ready>) {
+    ready.sort_unstable_by_key(|it| it.key);
+    ready.dedup_by(|again, first| {
+        let same = again.key == first.key;
+        if same {
+            first.read |= again.read;
+            first.write |= again.write;
+        }
+        same
+    });
 }
 
 fn flush_counted(connection: &mut Connection, pool: &mut Pool, now: Millis) -> (Flushed, u64) {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::connection::{Connection, Phase, Received};
-use crate::http::{Decision, Parsed, Refusal, Status, Subscription, decide, parse_head};
+use crate::http::{Decision, Parsed, Refusal, Room, Status, Subscription, decide, parse_head};
 use crate::index::Slot;
 use crate::shard::Shard;
+use crate::shared::Shared;
 
 /// Reads from one connection in one turn. Whoever sends more than that without end is read on when others had their turn.
 const READS: usize = 8;
@@ -56,7 +57,10 @@ impl Shard {
                 Decision::Refuse(self.shared.endpoint.refusal(&refusal, None, self.date.now()))
             }
             // Bytes behind the head belong to no request: browsers and proxies wait for an answer before they send another.
-            Parsed::Complete(request, _) => decide(&request, &self.shared.endpoint, limits.max_topics, self.date.now()),
+            Parsed::Complete(request, _) => {
+                let room = if reinit { Room::Free } else { room(&self.shared) };
+                decide(&request, &self.shared.endpoint, room, limits.max_topics, self.date.now())
+            }
         };
         self.carry_out(slot, decision, reinit);
     }
@@ -65,11 +69,17 @@ impl Shard {
         match decision {
             Decision::Subscribe(subscription) => self.subscribe(slot, *subscription, reinit),
             // On a stream that is under way an answer of another kind has no place.
-            Decision::Answer(_) | Decision::Refuse(_) if reinit => {
+            Decision::Answer(_) | Decision::Refuse(_) | Decision::ComeBackLater(_) if reinit => {
                 let connection = &self.connections[slot as usize];
-                info!("client {} ({}) sent no request that can re-initialise it", connection.number, connection.peer);
+                // A client may do this without end, so it is nothing for the usual log.
+                debug!("client {} ({}) sent no request that can re-initialise it", connection.number, connection.peer);
             }
             Decision::Answer(answer) => self.answer_and_end(slot, answer),
+            Decision::ComeBackLater(answer) => {
+                self.shared.counters.refused.fetch_add(1, Relaxed);
+                debug!("client {}: the limit of subscribers is reached", self.number(slot));
+                self.answer_and_end(slot, answer);
+            }
             Decision::Refuse(answer) => {
                 self.shared.counters.bad_requests.fetch_add(1, Relaxed);
                 self.answer_and_end(slot, answer);
@@ -78,10 +88,13 @@ impl Shard {
     }
 
     fn subscribe(&mut self, slot: Slot, subscription: Subscription, reinit: bool) {
-        if !reinit && self.shared.counters.subscribers.load(Relaxed) >= self.shared.max_subscribers as u64 {
-            return self.come_back_later(slot, subscription);
-        }
         if reinit {
+            // Whoever asks anew without reading the answers is as slow as one that does not read its events.
+            let waiting = self.connections[slot as usize].outbox.bytes();
+            let more = subscription.head.len() + self.comment.len();
+            if waiting > 0 && waiting + more > self.shared.config.limits.outbox {
+                return self.disconnect_slow(slot);
+            }
             self.leave(slot);
             self.shared.counters.reinits.fetch_add(1, Relaxed);
         }
@@ -104,16 +117,6 @@ impl Shard {
         self.comment(slot);
         self.schedule(slot);
         self.touch(slot);
-    }
-
-    fn come_back_later(&mut self, slot: Slot, subscription: Subscription) {
-        self.shared.counters.refused.fetch_add(1, Relaxed);
-        let shortest = self.shared.config.limits.retry.as_millis();
-        // Up to twice as long, so that those who were refused together do not come back together.
-        let retry = shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0)));
-        debug!("client {} comes back in {retry} ms: the limit of subscribers is reached", self.number(slot));
-        let answer = self.shared.endpoint.come_back_later(subscription.framing, subscription.head, retry);
-        self.answer_and_end(slot, answer);
     }
 
     /// The head of a request did not come in time.
@@ -139,4 +142,14 @@ impl Shard {
     fn number(&self, slot: Slot) -> u64 {
         self.connections[slot as usize].number
     }
+}
+
+/// Whether one more subscriber can be taken, and if not, when to come back: up to twice the shortest time, so that those who
+/// were refused together do not come back together.
+fn room(shared: &Shared) -> Room {
+    if shared.counters.subscribers.load(Relaxed) < shared.max_subscribers as u64 {
+        return Room::Free;
+    }
+    let shortest = shared.config.limits.retry.as_millis();
+    Room::Full(shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0))))
 }

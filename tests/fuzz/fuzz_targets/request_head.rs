@@ -6,7 +6,7 @@
 #![no_main]
 
 use hasses::config::Cors;
-use hasses::http::{Decision, Endpoint, Method, Parsed, Request, decide, parse_head};
+use hasses::http::{Decision, Endpoint, Method, Parsed, Request, Room, decide, parse_head};
 use libfuzzer_sys::fuzz_target;
 
 const MAX_TOPICS: usize = 8;
@@ -84,12 +84,16 @@ fn unambiguous(head: &[u8], request: &Request<'_>) {
 }
 
 fn answered(request: &Request<'_>) {
-    for endpoint in endpoints() {
-        match decide(request, &endpoint, MAX_TOPICS, DATE) {
+    for (endpoint, room) in endpoints().into_iter().flat_map(|it| [(it.clone(), Room::Free), (it, Room::Full(5000))]) {
+        match decide(request, &endpoint, room, MAX_TOPICS, DATE) {
             Decision::Subscribe(subscription) => {
                 assert!(request.path == endpoint.path && request.method == Method::Get, "{request:?}");
                 assert!((1..=MAX_TOPICS).contains(&subscription.patterns.len()), "{:?}", subscription.patterns);
                 one_response(&subscription.head, Body::None);
+            }
+            Decision::ComeBackLater(bytes) => {
+                assert!(room == Room::Full(5000), "{request:?}");
+                one_response(&bytes, Body::Any);
             }
             Decision::Answer(bytes) => one_response(&bytes, Body::None),
             Decision::Refuse(bytes) if request.method == Method::Head => one_response(&bytes, Body::None),
