@@ -6,6 +6,7 @@ use hasses::logging::LevelSwitch;
 use hasses_client::wire::{LogLevel, StatusReport};
 use tempfile::TempDir;
 
+use crate::answer::Answer;
 use crate::publisher::Publisher;
 use crate::subscriber::{Stream, Subscriber};
 
@@ -82,10 +83,32 @@ impl TestDaemon {
         Stream::connect(&self.address())
     }
 
+    /// Sends a request, as it is, and reads the answer up to the end of the connection.
+    #[must_use]
+    pub fn answer_to(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut stream = self.connect();
+        stream.send(request);
+        stream.answer()
+    }
+
+    /// A subscriber by a request of its own.
+    #[must_use]
+    pub fn subscribe_by(&self, request: impl AsRef<[u8]>) -> Subscriber {
+        let mut stream = self.connect();
+        stream.send(request);
+        stream.subscribed()
+    }
+
     /// A JSON publisher on the Unix socket.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         Publisher::unix(&self.folder.path().join("control.sock"))
+    }
+
+    /// The same over TCP.
+    #[must_use]
+    pub fn tcp_publisher(&self) -> Publisher {
+        Publisher::tcp(&self.control_address())
     }
 
     /// A bare control connection over TCP.

@@ -1,17 +1,27 @@
 //! What the tests share: a daemon in this process, a subscriber and a publisher made of bare sockets, and waiting with a
 //! deadline instead of sleeping.
 
+#![expect(clippy::expect_used, reason = "this crate is for tests only: what cannot go on shall fail, and say where")]
+
+mod answer;
+mod crowd;
 mod daemon;
 mod programs;
 mod publisher;
 mod subscriber;
+mod way;
+mod witness;
 
 use std::time::{Duration, Instant};
 
+pub use answer::{Answer, header};
+pub use crowd::Crowd;
 pub use daemon::TestDaemon;
-pub use programs::{Running, binary, required};
+pub use programs::{Finished, Running, binary, finish, free_port, required};
 pub use publisher::Publisher;
 pub use subscriber::{Event, Stream, Subscriber};
+pub use way::Way;
+pub use witness::Witness;
 
 /// How long anything may take before a test fails. Far more than is ever needed: it is there so that a fault ends.
 pub const DEADLINE: Duration = Duration::from_secs(20);

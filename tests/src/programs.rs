@@ -1,14 +1,25 @@
 //! The real binaries, and programs of the system that tests need.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait_for;
 
 /// The Debian packages of the programs that tests use.
-const PACKAGES: &[(&str, &str)] =
-    &[("curl", "curl"), ("nc", "netcat-openbsd"), ("php", "php-cli"), ("python3", "python3")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("bash", "bash"),
+    ("curl", "curl"),
+    ("nc", "netcat-openbsd"),
+    ("php", "php-cli"),
+    ("python3", "python3"),
+    ("setpriv", "util-linux"),
+];
 
 /// A binary of the workspace, from the folder of the test programs.
 ///
@@ -27,6 +38,7 @@ pub fn binary(name: &str) -> PathBuf {
 /// # Panics
 /// It is missing, and was not left out.
 #[must_use]
+#[expect(clippy::print_stderr, reason = "what is left out shall be seen")]
 pub fn required(program: &str) -> Option<PathBuf> {
     let left_out = std::env::var("HASSES_TESTS_WITHOUT").unwrap_or_default();
     if left_out.split(',').any(|name| name == program) {
@@ -37,6 +49,51 @@ pub fn required(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).map(|folder| folder.join(program)).find(|path| path.is_file());
     Some(found.unwrap_or_else(|| panic!("{program} is missing: install the package {package}")))
+}
+
+/// A port on which nobody listened a moment ago, for switches that take a number other than 0. Somebody may be quicker: whoever
+/// uses it tries again with another.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// It cannot be started, is ended by a signal, or does not end.
+pub fn finish(command: &mut Command) -> Finished {
+    // Files, not pipes: nobody has to read while it runs.
+    let mut files = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+    let [stdout, stderr] = files.each_ref().map(|file| file.try_clone().expect("a second handle"));
+    let mut running = Running { child: spawn(command, stdout, stderr), log: PathBuf::new() };
+    let code = running.exit_code();
+    let [stdout, stderr] = files.each_mut().map(|file| {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("text");
+        text
+    });
+    Finished { code, stdout, stderr }
+}
+
+fn spawn(command: &mut Command, stdout: File, stderr: File) -> Child {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"))
 }
 
 /// A real daemon as a process; killed when dropped.
@@ -52,22 +109,60 @@ impl Running {
     /// # Panics
     /// It ends instead.
     pub fn start(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let log = folder.join("output.log");
-        let output = std::fs::File::create(&log).expect("a log file");
-        let child = Command::new(binary("hasses"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().expect("a second handle"))
-            .stderr(output)
-            .spawn()
-            .expect("the daemon can be started");
-        let mut running = Self { child, log };
-        wait_for("the daemon's greeting", || {
-            let ended = running.child.try_wait().expect("its state");
-            assert!(ended.is_none(), "it ended with {ended:?}: {}", running.output());
-            running.output().contains("room for ").then_some(())
-        });
+        Self::from_command(Command::new(binary("hasses")).args(arguments), &folder.join("output.log"), "room for ")
+    }
+
+    /// The same, with its log in `folder/hasses.log`, which becomes its output here.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn start_logging(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let log = folder.join("hasses.log");
+        let mut command = Command::new(binary("hasses"));
+        command.arg("--log-file").arg(&log).args(arguments);
+        let mut running = Self { child: spawn_into(&mut command, &folder.join("output.log")), log };
+        running.wait_until_it_says("room for ");
         running
+    }
+
+    /// Starts a command that becomes the daemon, with its output in `log`, and waits until it says `greeting`.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn from_command(command: &mut Command, log: &Path, greeting: &str) -> Self {
+        Self::try_from_command(command, log, greeting).unwrap_or_else(|output| panic!("it ended: {output}"))
+    }
+
+    /// The same, where it may end instead.
+    ///
+    /// # Errors
+    /// What it printed up to its end.
+    ///
+    /// # Panics
+    /// It does neither.
+    pub fn try_from_command(command: &mut Command, log: &Path, greeting: &str) -> Result<Self, String> {
+        let mut running = Self { child: spawn_into(command, log), log: log.to_owned() };
+        if running.says(greeting) { Ok(running) } else { Err(running.output()) }
+    }
+
+    /// Waits until its output holds `text`.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn wait_until_it_says(&mut self, text: &str) {
+        assert!(self.says(text), "it ended without saying {text:?}: {}", self.output());
+    }
+
+    /// Waits until its output holds `text`; `false` where it ends instead.
+    fn says(&mut self, text: &str) -> bool {
+        wait_for(text, || {
+            // Asked first: what it says before its end is in the output then.
+            let ended = self.child.try_wait().expect("its state").is_some();
+            if self.output().contains(text) {
+                return Some(true);
+            }
+            ended.then_some(false)
+        })
     }
 
     /// What it has printed so far.
@@ -93,13 +188,12 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends a signal by name (`TERM`).
+    /// Sends a signal.
     ///
     /// # Panics
     /// It cannot be sent.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(sent.expect("kill runs").success());
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
     }
 
     /// Waits for its end; gives the exit code.
@@ -107,9 +201,14 @@ impl Running {
     /// # Panics
     /// It was ended by a signal, or does not end.
     pub fn exit_code(&mut self) -> i32 {
-        let status = wait_for("the daemon's end", || self.child.try_wait().expect("its state"));
+        let status = wait_for("the program's end", || self.child.try_wait().expect("its state"));
         status.code().unwrap_or_else(|| panic!("it ended with {status}"))
     }
+}
+
+fn spawn_into(command: &mut Command, path: &Path) -> Child {
+    let output = File::create(path).expect("a file for its output");
+    spawn(command, output.try_clone().expect("a second handle"), output)
 }
 
 impl Drop for Running {

@@ -1,10 +1,12 @@
 //! A subscriber made of a bare socket, so that tests see the very bytes.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use crate::DEADLINE;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::{Answer, DEADLINE};
 
 /// A TCP connection with a deadline on everything, and what was read but not used.
 #[derive(Debug)]
@@ -52,6 +54,14 @@ impl Stream {
     #[must_use]
     pub fn socket(&self) -> &TcpStream {
         &self.socket
+    }
+
+    /// Bounds what the kernel keeps for this side until it is read. Left to itself, it may take mebibytes.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn bound_unread(&self, bytes: usize) {
+        set_socket_recv_buffer_size(&self.socket, bytes).expect("the option can be set");
     }
 
     /// Sends bytes.
@@ -103,6 +113,44 @@ impl Stream {
         String::from_utf8(std::mem::take(&mut self.read)).expect("text")
     }
 
+    /// Reads an answer that is no stream, up to the end of the connection.
+    ///
+    /// # Panics
+    /// It is none, or the connection is reset.
+    pub fn answer(&mut self) -> Answer {
+        Answer::parse(&self.read_to_end())
+    }
+
+    /// Reads until the connection ends or breaks, as somebody does who deserves no better.
+    ///
+    /// # Panics
+    /// The deadline passes.
+    pub fn read_to_close(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => self.read.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the connection is still open"),
+                Err(_) => break,
+            }
+        }
+        std::mem::take(&mut self.read)
+    }
+
+    /// Waits for the head of a stream and its first comment.
+    ///
+    /// # Panics
+    /// The answer is not 200, or no comment follows.
+    #[must_use]
+    pub fn subscribed(mut self) -> Subscriber {
+        let head = self.read_to("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        let mut subscriber = Subscriber { stream: self, head };
+        assert_eq!(subscriber.chunk(), Some(":\n".to_owned()), "the first comment");
+        subscriber
+    }
+
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         let count = self.socket.read(&mut buffer).expect("bytes before the deadline");
@@ -120,11 +168,17 @@ impl Subscriber {
     pub fn connect(address: &str, query: &str) -> Self {
         let mut stream = Stream::connect(address);
         stream.send(format!("GET /sse?{query} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
-        let head = stream.read_to("\r\n\r\n");
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        let mut subscriber = Self { stream, head };
-        assert_eq!(subscriber.chunk(), Some(":\n".to_owned()), "the first comment");
-        subscriber
+        stream.subscribed()
+    }
+
+    /// Sends a new request on the connection of this stream, and waits for its answer as for the first.
+    ///
+    /// # Panics
+    /// The answer is not 200, or no comment follows.
+    #[must_use]
+    pub fn again(mut self, query: &str) -> Self {
+        self.stream.send(format!("GET /sse?{query} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        self.stream.subscribed()
     }
 
     /// The next chunk; `None` for the last one, after which the connection must end.
@@ -172,6 +226,16 @@ impl Subscriber {
         nothing
     }
 
+    /// Waits for the end of the stream: the last chunk, then that of the connection. Comments may come before it.
+    ///
+    /// # Panics
+    /// An event comes instead.
+    pub fn ends(&mut self) {
+        while let Some(chunk) = self.chunk() {
+            assert_eq!(chunk, ":\n", "the end of the stream was expected");
+        }
+    }
+
     /// The connection beneath.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.stream
@@ -179,6 +243,25 @@ impl Subscriber {
 }
 
 impl Event {
+    /// Reads a body, comments left out.
+    ///
+    /// # Panics
+    /// A chunk is not exactly one event.
+    #[must_use]
+    pub fn all(mut body: &str) -> Vec<Self> {
+        let mut events = Vec::new();
+        while let Some((size, rest)) = body.split_once("\r\n") {
+            let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+            let (chunk, rest) = rest.split_at(size);
+            body = rest.strip_prefix("\r\n").expect("a chunk ends with CRLF");
+            if chunk != ":\n" {
+                events.push(Self::parse(chunk));
+            }
+        }
+        assert_eq!(body, "", "the last chunk is not whole");
+        events
+    }
+
     fn parse(chunk: &str) -> Self {
         let body = chunk.strip_suffix("\n\n").unwrap_or_else(|| panic!("an event ends with an empty line: {chunk:?}"));
         let mut event = Self::default();
