@@ -21,6 +21,7 @@ use hasses_adapters::{SocketFile, bind_unix};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use smol::Timer;
+use socket2::SockRef;
 use tracing::{debug, error, warn};
 
 use crate::config::ListenAddress;
@@ -31,6 +32,9 @@ use crate::shared::Shared;
 /// Connections that may wait to be accepted: the usual 128 stalls a storm of reconnects. The kernel takes less where
 /// `net.core.somaxconn` says so.
 const BACKLOG: i32 = 4096;
+/// Bytes that a socket takes beyond what is on its way to the peer. What a stalled peer does not take then waits in the outbox,
+/// where it is shared, and not in the kernel, where each subscriber has a copy of its own.
+const UNSENT: u32 = 16 * 1024;
 /// A look at whether descriptors are free again, where nothing tells.
 const LOOK: Duration = Duration::from_secs(1);
 /// A pause is logged at most so often.
@@ -80,6 +84,7 @@ impl Listener {
                 let listener = TcpListener::bind(address)?;
                 sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
                 sockopt::set_tcp_nodelay(&listener, true)?;
+                SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
                 // A second listen on a listening socket sets its backlog.
                 rustix::net::listen(&listener, BACKLOG)?;
                 let name = listener.local_addr()?.to_string();
