@@ -18,6 +18,9 @@ use crate::sources::Context;
 /// message aside.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes that one write into a FIFO puts there as a whole, on Linux.
+const PIPE_BUF: usize = 4096;
+
 /// Whether a stream has a way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -88,7 +91,7 @@ impl Session {
         let read = stream.read(buffer);
         let count = if self.decoder.awaits_quiet() {
             let quiet = async {
-                Timer::after(self.quiet).await;
+                Timer::after(self.quiet()).await;
                 Ok(usize::MAX)
             };
             read.or(quiet).await?
@@ -100,6 +103,16 @@ impl Session {
             usize::MAX => Event::Quiet,
             count => Event::Bytes(count),
         })
+    }
+
+    /// The quiet time that ends the message under way. What is longer than one write may be (POSIX, `PIPE_BUF`) comes in
+    /// pieces, and on a busy machine its writer may lose the processor for a while between two of them.
+    fn quiet(&self) -> Duration {
+        if self.decoder.held_bytes() > PIPE_BUF {
+            self.quiet.max(self.context.settings.quiet_remote)
+        } else {
+            self.quiet
+        }
     }
 
     /// Carries out what was read. Lists are asked for one at a time and written before the next, so that a publisher who asks

@@ -211,8 +211,8 @@ impl Command {
             return Err(bad_json("the line is not a JSON object".into()));
         }
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Failure::new(ErrorCode::BadField, error.to_string()),
-            _ => bad_json(error.to_string()),
+            serde_json::error::Category::Data => Failure::new(ErrorCode::BadField, readable(error.to_string())),
+            _ => bad_json(readable(error.to_string())),
         })?;
         line.into_command()
     }
@@ -234,6 +234,7 @@ impl Line<'_> {
         };
         let Some((_, allowed)) = FIELDS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<_> = FIELDS.iter().map(|(known, _)| *known).collect();
+            let name = readable(name.into_owned());
             let error = format!("unknown command {name:?} (known: {})", known.join(", "));
             return Err(Failure::new(ErrorCode::UnknownCommand, error));
         };
@@ -387,6 +388,17 @@ fn text_of(data: &RawValue) -> Result<String, Failure> {
             keep
         })
         .collect())
+}
+
+/// An error text without the megabyte of a wrong name that it may quote: enough of both ends to recognise it.
+fn readable(mut text: String) -> String {
+    const MOST: usize = 300;
+    if text.len() > MOST {
+        let start = text.floor_char_boundary(MOST / 2);
+        let end = text.ceil_char_boundary(text.len() - MOST / 2);
+        text.replace_range(start..end, "…");
+    }
+    text
 }
 
 fn bad_field(error: impl Into<String>) -> Failure {

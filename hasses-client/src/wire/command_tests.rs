@@ -103,3 +103,12 @@ fn a_refusal_has_a_code_and_names_the_value() {
     }
     assert_eq!(Command::read_line(b"{\"cmd\":\"\xff\"}").unwrap_err().error, "the line is not UTF-8 from byte 8 on");
 }
+
+#[test]
+fn an_error_does_not_quote_a_megabyte() {
+    let name = "ü".repeat(1 << 19);
+    for line in [format!(r#"{{"cmd":"{name}"}}"#), format!(r#"{{"cmd":"ping","{name}":1}}"#)] {
+        let failure = read(&line).unwrap_err();
+        assert!(failure.error.len() < 700 && failure.error.contains('…'), "{}", failure.error.len());
+    }
+}
