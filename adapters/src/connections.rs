@@ -48,7 +48,8 @@ where
                             // Said once, not for everybody who waits.
                             if !std::mem::replace(&mut full, true) {
                                 warn!(
-                                    "{address}: the limit of control connections is reached; the next wait for one to end"
+                                    "{address}: all control connections are taken (--max-control-connections); the next wait \
+                                     for one to end"
                                 );
                             }
                             context.permits.acquire_arc().await

@@ -99,17 +99,6 @@ pub enum Flushed {
     Broken,
 }
 
-/// What became of an event that was written past the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WrittenNow {
-    /// It is out.
-    All,
-    /// Its rest waits in the outbox.
-    Part,
-    /// The socket took none of it.
-    Nothing,
-}
-
 /// What became of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -165,26 +154,24 @@ impl Connection {
         (Flushed::All, delivered)
     }
 
-    /// Writes an event past the outbox, which must be empty. What goes out in part waits there for the rest of it.
-    pub fn write_now(&mut self, event: &Rendered, pool: &mut Pool, now: Millis) -> WrittenNow {
-        let (bytes, range) = event.as_framed(self.framing);
-        let bytes = &bytes[range];
-        match rustix::net::send(&self.socket, bytes, FLAGS) {
-            Ok(written) if written == bytes.len() => {
-                self.delivered += 1;
-                self.written = now;
-                WrittenNow::All
-            }
-            Ok(written) => {
-                self.written = now;
-                // An empty outbox takes one event of any size.
-                let _ = self.outbox.push(event, self.framing, 0, pool);
-                self.outbox.advance(written, pool);
-                WrittenNow::Part
-            }
-            // Full or broken: the way over the outbox finds out, and does what follows from it.
-            Err(_) => WrittenNow::Nothing,
-        }
+    /// Writes bytes past the outbox, which must be empty; gives how many the socket took.
+    ///
+    /// # Errors
+    /// It is full or broken: the way over the outbox finds out which, and does what follows from it.
+    #[inline]
+    pub fn write_now(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        rustix::net::send(&self.socket, bytes, FLAGS)
+    }
+
+    /// The first `written` bytes of an event went out past the outbox; its rest waits there. Apart and not inlined, so that the
+    /// loop which hardly ever needs it stays small.
+    #[cold]
+    #[inline(never)]
+    pub fn keep_rest(&mut self, event: &Rendered, written: usize, pool: &mut Pool, now: Millis) {
+        self.written = now;
+        // An empty outbox takes one event of any size.
+        let _ = self.outbox.push(event, self.framing, 0, pool);
+        self.outbox.advance(written, pool);
     }
 
     fn write(&self) -> Result<usize, Errno> {

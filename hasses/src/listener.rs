@@ -110,7 +110,12 @@ impl Listener {
             let mut pauses = Pauses::default();
             loop {
                 if shared.counters.connections.load(Relaxed) >= shared.max_connections as u64 {
-                    self.pause(&shared, "the limit of connections is reached", &mut pauses).await;
+                    self.pause(
+                        &shared,
+                        "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)",
+                        &mut pauses,
+                    )
+                    .await;
                     continue;
                 }
                 match self.accept().await {

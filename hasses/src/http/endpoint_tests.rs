@@ -69,6 +69,7 @@ fn requests_are_served_or_refused_as_the_rfcs_have_it() {
         (&large, "431 Request Header Fields Too Large"),
         (&many, "431 Request Header Fields Too Large"),
         ("hello\r\n\r\n", "400 Bad Request"),
+        ("\x16\x03\x01", "400 Bad Request"),
         ("GET /sse?subscribe=a\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a HTTQ/1.1\r\n\r\n", "400 Bad Request"),
         ("GET /sse?subscribe=a b HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"),

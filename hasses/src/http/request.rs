@@ -64,6 +64,10 @@ impl Request<'_> {
 /// Reads a request head from the bytes that came so far, at most `max_head` bytes of it.
 #[must_use]
 pub fn parse_head(bytes: &[u8], max_head: usize) -> Parsed<'_> {
+    // The content type of a handshake record (RFC 8446, 5.1), which no method begins with.
+    if bytes.first() == Some(&0x16) {
+        return refused(Status::BadRequest, "this looks like TLS, and this port speaks plain HTTP".to_owned());
+    }
     // The verdict on a head that is too long must not depend on how much of it came at one time.
     let bytes = &bytes[..bytes.len().min(max_head + 1)];
     // RFC 9112, 2.2: empty lines before a request line are ignored.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tracing::info;
 
 use crate::batch::Event;
-use crate::connection::{Connection, WrittenNow};
+use crate::connection::Connection;
 use crate::index::Slot;
 use crate::outbox::{Full, Pool};
 use crate::shard::{Shard, flush_counted};
@@ -58,16 +58,21 @@ impl Shard {
                 matched += 1;
                 if direct > 0 && connection.outbox.is_empty() {
                     direct = if direct % LOOK == 0 && !messages.is_empty() { 0 } else { direct - 1 };
-                    match connection.write_now(&event.rendered, pool, *now) {
-                        WrittenNow::All => {
+                    let (bytes, range) = event.rendered.as_framed(connection.framing);
+                    let whole = range.len();
+                    match connection.write_now(&bytes[range]) {
+                        Ok(written) if written == whole => {
+                            connection.delivered += 1;
+                            connection.written = *now;
                             *delivered += 1;
                             return;
                         }
-                        WrittenNow::Part => {
+                        Ok(written) => {
+                            connection.keep_rest(&event.rendered, written, pool, *now);
                             connection.touched = true;
                             return touched.push_back(slot);
                         }
-                        WrittenNow::Nothing => {}
+                        Err(_) => {}
                     }
                 }
                 match queue(connection, event, limit, pool, *now) {
@@ -102,10 +107,15 @@ impl Shard {
     pub(super) fn disconnect_slow(&mut self, slot: Slot) {
         let connection = &self.connections[slot as usize];
         let lost = connection.outbox.bytes();
+        let limit = self.shared.config.limits.outbox;
         let counters = &self.shared.counters;
         counters.slow_disconnects.fetch_add(1, Relaxed);
         counters.slow_lost_bytes.fetch_add(lost as u64, Relaxed);
-        info!("client {} ({}) is too slow: {lost} bytes wait for it; disconnected", connection.number, connection.peer);
+        info!(
+            "client {} ({}) is too slow: {lost} bytes wait, and with what they take in memory and the next event that is more \
+             than --outbox {limit}; disconnected",
+            connection.number, connection.peer
+        );
         self.close(slot);
     }
 }
