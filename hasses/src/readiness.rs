@@ -59,7 +59,7 @@ impl Readiness {
         Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags)?)
     }
 
-    /// Takes what has happened, without waiting; at most [`EVENTS`], so more may be left.
+    /// Takes what has happened, without waiting; at most 256 events, so more may be left.
     ///
     /// # Errors
     /// What the system said.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::event::{EventType, LogLevel, PublishKey, SubscriberId};
 use super::limits::{MAX_PAGE_ROWS, MAX_TOPICS_A_PUBLISH};
 use super::reply::{ErrorCode, Failure};
+use super::text::{readable, text_of};
 use super::topic::TopicPattern;
 
 /// One command.
@@ -365,40 +366,6 @@ impl Line<'_> {
             Command::Ping => named("ping"),
         }
     }
-}
-
-/// The text that `data` stands for: a string's content, or any other value's compact form with its numbers and its order as
-/// they were sent.
-fn text_of(data: &RawValue) -> Result<String, Failure> {
-    let raw = data.get();
-    if raw.starts_with('"') {
-        return serde_json::from_str(raw).map_err(|error| Failure::new(ErrorCode::BadJson, format!("data: {error}")));
-    }
-    let (mut within_string, mut escaped) = (false, false);
-    Ok(raw
-        .chars()
-        .filter(|&c| {
-            let keep = within_string || !matches!(c, ' ' | '\t' | '\r' | '\n');
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => within_string = !within_string,
-                _ => {}
-            }
-            keep
-        })
-        .collect())
-}
-
-/// An error text without the megabyte of a wrong name that it may quote: enough of both ends to recognise it.
-fn readable(mut text: String) -> String {
-    const MOST: usize = 300;
-    if text.len() > MOST {
-        let start = text.floor_char_boundary(MOST / 2);
-        let end = text.ceil_char_boundary(text.len() - MOST / 2);
-        text.replace_range(start..end, "…");
-    }
-    text
 }
 
 fn bad_field(error: impl Into<String>) -> Failure {

@@ -15,6 +15,7 @@ mod layout;
 mod limits;
 mod reply;
 mod report;
+mod text;
 mod topic;
 
 pub use classic::ClassicQuery;
