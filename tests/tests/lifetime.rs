@@ -51,7 +51,8 @@ fn a_stream_of_maximum_age_is_ended_with_the_last_chunk() {
     assert_eq!(busy.data(), "hi");
     busy.ends();
     idle.ends();
-    assert!(began.elapsed() >= age, "{:?}", began.elapsed());
+    // The daemon counts in whole milliseconds.
+    assert!(began.elapsed() + Duration::from_millis(1) >= age, "{:?}", began.elapsed());
     wait_for("both to be gone", || (publisher.status().connections == 0).then_some(()));
     let status = publisher.status();
     assert_eq!((status.aged_out_total, status.kicked_total, status.subscribers), (2, 0, 0));
