@@ -63,8 +63,10 @@ pub struct Query {
 pub struct Found {
     /// Connections, for `clients`.
     pub clients: Vec<ClientInfo>,
-    /// Topics, for `topics` and `status`.
+    /// Topics, for `topics` and, where there are several shards, `status`.
     pub topics: Vec<TopicInfo>,
+    /// The number of topics, for `status` where there is one shard.
+    pub distinct: u64,
     /// A number, for `count` and `disconnect`; bytes that wait, for `status`.
     pub number: u64,
 }

@@ -74,7 +74,7 @@ impl Shared {
             connections: count(&counters.connections),
             subscribers: count(&counters.subscribers),
             connections_peak: count(&counters.connections_peak),
-            topics: distinct(found),
+            topics: found.distinct + distinct(found),
             queued_bytes: found.number,
             control_connections: count(&self.control.connections),
             subscribed_total: count(&counters.subscribed),

@@ -34,7 +34,12 @@ impl Shard {
                 found.topics.extend(behind.map(topic_info));
             }
             Command::Status => {
-                found.topics.extend(self.index.topics().map(topic_info));
+                // The topics of one shard are distinct as they are; those of several have to be told apart by name.
+                if self.shared.config.shards == 1 {
+                    found.distinct = self.index.len() as u64;
+                } else {
+                    found.topics.extend(self.index.topics().map(topic_info));
+                }
                 found.number += self.connections.iter().map(|(_, c)| c.outbox.bytes() as u64).sum::<u64>();
             }
             Command::Count(Some(topic)) => found.number += self.reached(topic).len() as u64,
