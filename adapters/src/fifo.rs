@@ -113,7 +113,7 @@ impl ControlSource for Fifo {
             loop {
                 let OpenFifo { pipe, inode } = opened;
                 let replaced = Box::pin(replacement(path.clone(), mode, inode, address.clone()));
-                let quiet = context.settings.quiet_local;
+                let quiet = context.current.settings().quiet_local;
                 let session = Session::new(address.clone(), Way::InOnly, Some(form), quiet, context.clone());
                 let mut stream = UntilReplaced { pipe, replaced, replacement: None };
                 if let Err(error) = session.run(&mut stream).await {

@@ -37,6 +37,8 @@ pub struct Session {
     peer: String,
     way: Way,
     quiet: Duration,
+    /// The quiet time of messages that come in pieces.
+    long_quiet: Duration,
     decoder: Decoder,
     context: Context,
 }
@@ -53,13 +55,14 @@ impl Session {
     /// `None` leaves it to the first byte.
     #[must_use]
     pub fn new(peer: String, way: Way, form: Option<Form>, quiet: Duration, context: Context) -> Self {
+        let settings = context.current.settings();
         let decoder = Decoder::new(Framing {
-            delimiter: context.settings.delimiter,
-            max_message: context.settings.max_message,
+            delimiter: settings.delimiter,
+            max_message: settings.max_message,
             form,
             shared: way == Way::InOnly,
         });
-        Self { peer, way, quiet, decoder, context }
+        Self { peer, way, quiet, long_quiet: settings.quiet_remote, decoder, context }
     }
 
     /// Serves the stream until it ends.
@@ -108,11 +111,7 @@ impl Session {
     /// The quiet time that ends the message under way. What is longer than one write may be (POSIX, `PIPE_BUF`) comes in
     /// pieces, and on a busy machine its writer may lose the processor for a while between two of them.
     fn quiet(&self) -> Duration {
-        if self.decoder.held_bytes() > PIPE_BUF {
-            self.quiet.max(self.context.settings.quiet_remote)
-        } else {
-            self.quiet
-        }
+        if self.decoder.held_bytes() > PIPE_BUF { self.quiet.max(self.long_quiet) } else { self.quiet }
     }
 
     /// Carries out what was read. Lists are asked for one at a time and written before the next, so that a publisher who asks

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hasses_client::wire::Delimiter;
@@ -11,8 +11,9 @@ use smol::lock::Semaphore;
 
 use crate::error::OpenError;
 use crate::inbox::Inbox;
+use crate::passed::Passed;
 use crate::url::SourceUrl;
-use crate::{fifo, tcp, unix};
+use crate::{fifo, systemd, tcp, unix};
 
 /// Something outside that commands come from, opened and ready.
 ///
@@ -71,6 +72,14 @@ pub const SOURCES: &[SourceKind] = &[
         check: fifo::check,
         open: fifo::open,
     },
+    SourceKind {
+        scheme: "systemd",
+        form: "systemd://NAME",
+        about: "a TCP or Unix socket that systemd opened (FileDescriptorName=NAME in its socket unit)",
+        options: &[],
+        check: systemd::check,
+        open: systemd::open,
+    },
 ];
 
 /// Opens the source that a URL names.
@@ -97,6 +106,31 @@ pub struct Settings {
     pub quiet_remote: Duration,
     /// TCP may bind to more than loopback.
     pub allow_remote: bool,
+    /// Sockets that the service manager passed.
+    pub passed: Passed,
+}
+
+/// The settings in force. They may be exchanged while sources run; each session keeps those it began with.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<Mutex<Arc<Settings>>>);
+
+impl Current {
+    /// These.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(settings))))
+    }
+
+    /// Those in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these are in force.
+    pub fn exchange(&self, settings: Settings) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
 }
 
 /// What a running source works with.
@@ -105,7 +139,7 @@ pub struct Context {
     /// Where commands go.
     pub inbox: Inbox,
     /// How streams are read.
-    pub settings: Arc<Settings>,
+    pub current: Current,
     /// One permit a control connection, all sources together.
     pub permits: Arc<Semaphore>,
     /// Counters of all sources together.

@@ -30,7 +30,10 @@ pub struct SocketFile {
 
 struct Unix {
     listener: Async<UnixListener>,
-    file: SocketFile,
+    path: PathBuf,
+    /// Absent where the file is somebody else's to remove.
+    #[expect(dead_code, reason = "removes the socket's file when dropped")]
+    file: Option<SocketFile>,
 }
 
 pub(crate) fn check(url: &SourceUrl) -> Result<(), String> {
@@ -51,9 +54,14 @@ pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
         io::ErrorKind::AddrInUse => OpenError::Occupied { url: url.to_string(), why: error.to_string() },
         _ => OpenError::Io { url: url.to_string(), doing: "making the socket", error },
     })?;
+    listen(url, listener, path, Some(file))
+}
+
+/// Listens on a bound socket.
+pub(crate) fn listen(url: &SourceUrl, listener: UnixListener, path: &Path, file: Option<SocketFile>) -> Opened {
     let listener =
         Async::new(listener).map_err(|error| OpenError::Io { url: url.to_string(), doing: "listening", error })?;
-    Ok(Box::new(Unix { listener, file }))
+    Ok(Box::new(Unix { listener, path: path.to_owned(), file }))
 }
 
 /// The `mode` option: an octal number.
@@ -155,15 +163,15 @@ impl Drop for SocketFile {
 
 impl ControlSource for Unix {
     fn address(&self) -> String {
-        format!("unix://{}", self.file.path.display())
+        format!("unix://{}", self.path.display())
     }
 
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            let quiet = context.settings.quiet_local;
+            let current = context.current.clone();
             connections::serve(&self.address(), context, || async {
                 let (stream, _) = self.listener.accept().await?;
-                Ok(Connection { stream, peer: self.address(), quiet })
+                Ok(Connection { stream, peer: self.address(), quiet: current.settings().quiet_local })
             })
             .await;
         })

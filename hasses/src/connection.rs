@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use hasses_client::wire::{ClientInfo, ClientState, SubscriberId};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
+use crate::arrival::Newcomer;
 use crate::config::Limits;
 use crate::outbox::{Outbox, Pool, SLICES};
 use crate::sse::{Framing, Rendered};
+use crate::tls::{Secured, SecuredError};
 use crate::wheel::Millis;
 
 /// Time for a peer to take its last bytes and close, before it is closed. A socket that is closed with bytes unread is
@@ -30,6 +32,8 @@ const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 #[repr(C)]
 pub struct Connection {
     socket: OwnedFd,
+    /// Its TLS, where it has one.
+    tls: Option<Box<Secured>>,
     /// The event that reached it last, so that none reaches it twice.
     pub stamp: u32,
     /// How far it is.
@@ -64,6 +68,10 @@ pub struct Connection {
     pub agent: Option<Box<str>>,
     /// Who is at the other end.
     pub peer: Peer,
+    /// It came from a proxy that is believed about the client's address.
+    pub from_proxy: bool,
+    /// Its address is counted among those of subscribers.
+    pub counted: bool,
     /// Times it subscribed anew.
     pub reinits: u32,
 }
@@ -73,6 +81,8 @@ pub struct Connection {
 pub enum Peer {
     /// An address and port.
     Tcp(SocketAddr),
+    /// An address that a proxy named.
+    Behind(IpAddr),
     /// A process of this machine.
     Unix,
 }
@@ -113,9 +123,11 @@ pub enum Received {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(socket: OwnedFd, peer: Peer, number: u64, generation: u32, now: Millis) -> Self {
+    pub fn new(newcomer: Newcomer, from_proxy: bool, number: u64, generation: u32, now: Millis) -> Self {
+        let Newcomer { socket, peer, tls } = newcomer;
         Self {
             socket,
+            tls,
             number,
             generation,
             stamp: 0,
@@ -124,6 +136,8 @@ impl Connection {
             touched: false,
             watches_writing: false,
             framing: Framing::Chunked,
+            from_proxy,
+            counted: false,
             reinits: 0,
             outbox: Outbox::default(),
             head: None,
@@ -140,7 +154,7 @@ impl Connection {
     /// Writes what waits, as much as the socket takes; gives how many events are out with it.
     pub fn flush(&mut self, pool: &mut Pool, now: Millis) -> (Flushed, u64) {
         let mut delivered = 0;
-        while !self.outbox.is_empty() {
+        while !self.outbox.is_empty() || self.wants_write() {
             match self.write() {
                 Ok(written) => {
                     delivered += self.outbox.advance(written, pool);
@@ -154,7 +168,19 @@ impl Connection {
         (Flushed::All, delivered)
     }
 
-    /// Writes bytes past the outbox, which must be empty; gives how many the socket took.
+    /// Whether an event can be written past the outbox: nothing waits there, and it goes out as it is.
+    #[inline]
+    #[must_use]
+    pub fn takes_directly(&self) -> bool {
+        self.outbox.is_empty() && self.tls.is_none()
+    }
+
+    /// Records of TLS wait to go out.
+    fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Writes bytes past the outbox, which must [take them](Self::takes_directly); gives how many the socket took.
     ///
     /// # Errors
     /// It is full or broken: the way over the outbox finds out which, and does what follows from it.
@@ -174,17 +200,27 @@ impl Connection {
         self.outbox.advance(written, pool);
     }
 
-    fn write(&self) -> Result<usize, Errno> {
-        if let Some(piece) = self.outbox.single() {
+    fn write(&mut self) -> Result<usize, Errno> {
+        if let (Some(piece), None) = (self.outbox.single(), &self.tls) {
             return rustix::net::send(&self.socket, piece, FLAGS);
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.outbox.fill(&mut slices);
+        if let Some(tls) = &mut self.tls {
+            return tls.write(self.socket.as_fd(), &slices[..count]);
+        }
         rustix::net::sendmsg(&self.socket, &slices[..count], &mut SendAncillaryBuffer::default(), FLAGS)
     }
 
     /// Reads into `buffer` what is there.
-    pub fn receive(&self, buffer: &mut [u8]) -> Received {
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Received {
+        if let Some(tls) = &mut self.tls {
+            return match tls.read(self.socket.as_fd(), buffer) {
+                Ok(count) => Received::Bytes(count),
+                Err(SecuredError::Nothing) => Received::Nothing,
+                Err(SecuredError::End) => Received::End,
+            };
+        }
         loop {
             return match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => Received::End,
@@ -197,7 +233,12 @@ impl Connection {
     }
 
     /// Tells the peer that nothing more will come.
-    pub fn shut_down(&self) {
+    pub fn shut_down(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            // A socket that is full to the end gets no more than the end of the connection.
+            let _ = tls.flush(self.socket.as_fd());
+        }
         // A peer that is gone need not be told.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
@@ -248,7 +289,23 @@ impl Connection {
             delivered: self.delivered,
             queued_bytes: self.outbox.bytes() as u64,
             reinits: self.reinits,
-            tls: None,
+            tls: self.tls.as_ref().map(|tls| tls.info()),
+            http: (self.phase == Phase::Subscribed).then(|| {
+                // HTTP/1.0 has no chunks, and nobody else is written to without.
+                if self.framing == Framing::Plain { "1.0" } else { "1.1" }.to_owned()
+            }),
+        }
+    }
+}
+
+impl Peer {
+    /// The address; `None` is a process of this machine.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Behind(address) => Some(*address),
+            Self::Unix => None,
         }
     }
 }
@@ -263,6 +320,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Behind(address) => address.fmt(f),
             Self::Unix => f.write_str("unix"),
         }
     }
@@ -280,6 +338,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 192, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 208, "{} bytes", size_of::<Connection>());
     }
 }

@@ -23,6 +23,12 @@ pub struct Counters {
     pub unmatched: AtomicU64,
     /// Answered with "come back later".
     pub refused: AtomicU64,
+    /// Of these, because their address had as many as it may have.
+    pub refused_by_address: AtomicU64,
+    /// TLS handshakes that failed.
+    pub handshake_failures: AtomicU64,
+    /// Connections of proxies without a PROXY header that can be read.
+    pub proxy_header_failures: AtomicU64,
     /// Answered with a status other than 200.
     pub bad_requests: AtomicU64,
     /// Heads not complete in time.

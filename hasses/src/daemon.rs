@@ -6,46 +6,51 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use async_channel::Sender;
 use event_listener::Event;
 use futures_lite::future::block_on;
-use hasses_adapters::{Context, ControlSource, ControlStats, Inbox, OpenError, Settings};
+use hasses_adapters::{Context, ControlSource, ControlStats, Current, Inbox, OpenError, Passed};
 use hasses_client::wire::EventId;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::Executor;
 use smol::lock::Semaphore;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
+use crate::addresses::Addresses;
 use crate::config::{Config, ListenAddress};
 use crate::counters::Counters;
-use crate::http::Endpoint;
 use crate::hub::Hub;
-use crate::listener::{Listener, ShardHandle};
+use crate::listener::{Listener, Reception, ShardHandle};
 use crate::logging::LevelSwitch;
+use crate::settings::{Settings, raise_descriptor_limit};
 use crate::shard::{Message, Shard};
-use crate::shared::Shared;
+use crate::shared::{Listening, Shared};
+use crate::tls::CertificateError;
 
 /// Submissions that may wait for the hub. Each source connection has one under way, so more would only add to what is lost
 /// sight of when the daemon ends.
 const INBOX: usize = 64;
 /// Messages that may wait for a shard; their bytes are bounded by the gate.
 const SHARD_CHANNEL: usize = 1024;
-/// Descriptors kept back for epolls, listeners, log, FIFO and what the system libraries open.
-const RESERVED_DESCRIPTORS: usize = 64;
-/// Connections over the limit of subscribers, so that those can be told to come back later.
-const REFUSAL_CONNECTIONS: usize = 64;
 
 /// A running daemon. Dropping it stops it.
 #[derive(Debug)]
 pub struct Daemon {
     shared: Arc<Shared>,
+    /// As it was started, or reloaded last.
+    config: Config,
+    descriptors: usize,
+    current: Current,
+    inbox: Inbox,
+    passed: Passed,
     stop: Option<Sender<()>>,
-    control: Option<JoinHandle<()>>,
+    /// The threads that end when `stop` is dropped.
+    front: Vec<JoinHandle<()>>,
     shards: Vec<(Sender<Message>, JoinHandle<()>)>,
 }
 
@@ -59,6 +64,8 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// A certificate or key cannot be used.
+    Certificate(CertificateError),
     /// A control source cannot be opened.
     Control(OpenError),
     /// The system refused something else.
@@ -75,45 +82,84 @@ impl Daemon {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left open then.
-    pub fn start(config: Config, log_level: LevelSwitch) -> Result<Self, StartError> {
+    pub fn start(config: Config, log_level: LevelSwitch, passed: Passed) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit().map_err(system("raising the descriptor limit"))?;
-        let listeners = config.listen.iter().map(|address| listen(address, &config)).collect::<Result<Vec<_>, _>>()?;
-        let settings = settings(&config);
-        let sources = config.control.iter().map(|url| hasses_adapters::open(url, &settings));
+        let settings = Settings::new(&config, descriptors).map_err(StartError::Certificate)?;
+        let listeners = listen(&config, &passed)?;
+        let control_settings = control_settings(&config, &passed);
+        let sources = config.control.iter().map(|url| hasses_adapters::open(url, &control_settings));
         let sources = sources.collect::<Result<Vec<_>, _>>().map_err(StartError::Control)?;
-        let shared = Arc::new(shared(config, descriptors, log_level, &listeners, &sources));
+        let shared = Arc::new(shared(config.clone(), settings, log_level, &listeners, &sources));
 
         let (shards, handles) = start_shards(&shared)?;
         let (inbox, submissions) = Inbox::new(INBOX);
         let channels = handles.iter().map(|handle| handle.messages.clone()).collect();
         let hub = Hub::new(shared.clone(), channels, shared.config.limits.in_flight);
+        let current = Current::new(control_settings);
         let context = Context {
-            inbox,
-            settings: Arc::new(settings),
+            inbox: inbox.clone(),
+            current: current.clone(),
             permits: Arc::new(Semaphore::new(shared.config.limits.max_control_connections)),
             stats: shared.control.clone(),
         };
         let (stop, stopped) = async_channel::bounded::<()>(1);
-        let control_shared = shared.clone();
+        let arrivals = Arc::new(Executor::new());
+        let mut front = Vec::new();
+        if shared.config.proxies.header || shared.listening.iter().any(|listening| listening.tls) {
+            // As many as shards: handshakes are the one thing that wants as much of the processor.
+            for nth in 0..shared.config.shards {
+                let (arrivals, stopped) = (arrivals.clone(), stopped.clone());
+                let welcome = move || {
+                    // Ends when the sender is dropped.
+                    let _ = async_io::block_on(arrivals.run(stopped.recv()));
+                };
+                front.push(spawn(&format!("hasses-arrival-{nth}"), guarded(welcome))?);
+            }
+        }
+        let reception = Reception { shared: shared.clone(), shards: handles, arrivals, complained: Arc::default() };
         let control = move || {
-            let ending = AbortOnPanic;
             let executor = Executor::new();
             let mut tasks = vec![executor.spawn(hub.run(submissions))];
             tasks.extend(sources.into_iter().map(|source| executor.spawn(source.run(context.clone()))));
-            tasks.extend(
-                listeners.into_iter().map(|it| executor.spawn(it.run(control_shared.clone(), handles.clone()))),
-            );
+            tasks.extend(listeners.into_iter().map(|listener| executor.spawn(listener.run(reception.clone()))));
             // Ends when the sender is dropped; the tasks end with their handles.
             let _ = async_io::block_on(executor.run(stopped.recv()));
-            std::mem::forget(ending);
         };
-        let control = spawn("hasses-control", control)?;
-        Ok(Self { shared, stop: Some(stop), control: Some(control), shards })
+        front.push(spawn("hasses-control", guarded(control))?);
+        Ok(Self { shared, config, descriptors, current, inbox, passed, stop: Some(stop), front, shards })
     }
 
-    /// Where subscribers connect: `127.0.0.1:8080`, with real ports, or `unix:PATH`.
+    /// Takes what can change while it runs from another configuration; nobody is disconnected. What cannot is logged.
+    ///
+    /// # Errors
+    /// A certificate or key that cannot be used; nothing has changed then.
+    pub fn reload(&mut self, mut config: Config) -> Result<(), CertificateError> {
+        let later = config.keep_what_needs_a_restart(&self.config);
+        let settings = Arc::new(Settings::new(&config, self.descriptors)?);
+        if !later.is_empty() {
+            warn!("changed, but in force only after a restart: {}", later.join(", "));
+        }
+        *self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings.clone();
+        for (messages, _) in &self.shards {
+            // A shard that is gone is ending with the daemon.
+            let _ = block_on(messages.send(Message::Settings(settings.clone())));
+        }
+        self.current.exchange(control_settings(&config, &self.passed));
+        self.shared.log_level.set(config.log.level);
+        self.shared.reinit.store(config.allow_reinit, Relaxed);
+        self.config = config;
+        Ok(())
+    }
+
+    /// The way into the hub, for commands of the program's own.
     #[must_use]
-    pub fn listening(&self) -> &[String] {
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Where subscribers connect, with real ports.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
         &self.shared.listening
     }
 
@@ -126,7 +172,7 @@ impl Daemon {
     /// Subscribers at one time.
     #[must_use]
     pub fn max_subscribers(&self) -> usize {
-        self.shared.max_subscribers
+        self.shared.settings().max_subscribers
     }
 
     /// Stops: nothing more is let in, every stream gets its last chunk, and the socket files are gone when this returns.
@@ -136,10 +182,10 @@ impl Daemon {
 
     fn end(&mut self) {
         drop(self.stop.take());
-        if let Some(control) = self.control.take()
-            && control.join().is_err()
-        {
-            error!("the control thread ended by a fault of the daemon; please report it");
+        for thread in self.front.drain(..) {
+            if thread.join().is_err() {
+                error!("a thread ended by a fault of the daemon; please report it");
+            }
         }
         // All are told before one is waited for: the time that slow subscribers get is the same everywhere.
         for (messages, _) in &self.shards {
@@ -160,44 +206,37 @@ impl Drop for Daemon {
     }
 }
 
-fn listen(address: &ListenAddress, config: &Config) -> Result<Listener, StartError> {
-    Listener::bind(address, config.limits.send_buffer)
-        .map_err(|error| StartError::Listen { address: address.to_string(), error })
+fn listen(config: &Config, passed: &Passed) -> Result<Vec<Listener>, StartError> {
+    let plain = config.listen.iter().map(|address| (address, false));
+    let secured = config.listen_tls.iter().map(|address| (address, true));
+    let bind = |(address, tls): (&ListenAddress, bool)| {
+        Listener::bind(address, tls, config.limits.send_buffer, passed)
+            .map_err(|error| StartError::Listen { address: address.to_string(), error })
+    };
+    plain.chain(secured).map(bind).collect()
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn control_settings(config: &Config, passed: &Passed) -> hasses_adapters::Settings {
+    hasses_adapters::Settings {
         delimiter: config.delimiter,
         max_message: config.limits.max_message,
         quiet_local: config.limits.quiet_local,
         quiet_remote: config.limits.quiet_remote,
         allow_remote: config.allow_remote_control,
+        passed: passed.clone(),
     }
 }
 
 fn shared(
     config: Config,
-    descriptors: usize,
+    settings: Settings,
     log_level: LevelSwitch,
     listeners: &[Listener],
     sources: &[Box<dyn ControlSource>],
 ) -> Shared {
-    let kept_back = RESERVED_DESCRIPTORS + config.limits.max_control_connections;
-    let max_connections = descriptors.saturating_sub(kept_back).max(1);
-    let possible = max_connections.saturating_sub(REFUSAL_CONNECTIONS).max(1);
-    let max_subscribers = config.limits.max_subscribers.unwrap_or(possible).min(possible);
-    if let Some(asked) = config.limits.max_subscribers
-        && asked > possible
-    {
-        warn!(
-            "--max-subscribers {asked} is more than the limit of {descriptors} descriptors allows; {possible} it is \
-             (raise it with LimitNOFILE= or ulimit -n)"
-        );
-    }
     Shared {
-        endpoint: Endpoint { path: config.path.clone(), cors: config.cors.clone() },
-        max_subscribers,
-        max_connections,
+        settings: Mutex::new(Arc::new(settings)),
+        addresses: Addresses::default(),
         counters: Counters::default(),
         control: Arc::new(ControlStats::default()),
         log_level,
@@ -205,7 +244,7 @@ fn shared(
         next_client: AtomicU64::new(1),
         newest: Mutex::new(EventId::default()),
         descriptor_freed: Event::new(),
-        listening: listeners.iter().map(|listener| listener.name().to_owned()).collect(),
+        listening: listeners.iter().map(|listener| listener.listening().clone()).collect(),
         sources: sources.iter().map(|source| source.address()).collect(),
         started: Instant::now(),
         started_at: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
@@ -221,11 +260,8 @@ fn start_shards(shared: &Arc<Shared>) -> Result<Started, StartError> {
         let (messages, received) = async_channel::bounded(SHARD_CHANNEL);
         let load = Arc::new(AtomicUsize::new(0));
         let shard = Shard::new(shared.clone(), received, load.clone()).map_err(system("making an epoll"))?;
-        let thread = spawn(&format!("hasses-shard-{nth}"), move || {
-            let ending = AbortOnPanic;
-            async_io::block_on(shard.run());
-            std::mem::forget(ending);
-        })?;
+        let serve = move || async_io::block_on(shard.run());
+        let thread = spawn(&format!("hasses-shard-{nth}"), guarded(serve))?;
         shards.push((messages.clone(), thread));
         handles.push(ShardHandle { messages, load });
     }
@@ -243,23 +279,16 @@ impl Drop for AbortOnPanic {
     }
 }
 
+fn guarded(work: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
+    move || {
+        let ending = AbortOnPanic;
+        work();
+        std::mem::forget(ending);
+    }
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(system("starting a thread"))
-}
-
-/// Raises the descriptor limit to what the process may have; gives it.
-fn raise_descriptor_limit() -> io::Result<usize> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-        info!("the descriptor limit is raised from {} to {}", shown(current), shown(maximum));
-    }
-    // "Unlimited" is bounded by the kernel (fs.nr_open, a million by default).
-    Ok(maximum.and_then(|maximum| usize::try_from(maximum).ok()).unwrap_or(1 << 20))
-}
-
-fn shown(limit: Option<u64>) -> String {
-    limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
 }
 
 fn system(doing: &'static str) -> impl Fn(io::Error) -> StartError {
@@ -270,6 +299,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Certificate(error) => write!(f, "TLS: {error}"),
             Self::Control(error) => error.fmt(f),
             Self::System { doing, error } => write!(f, "{doing} failed: {error}"),
         }

@@ -7,6 +7,8 @@
 //! renders it ([`sse`]) and hands it to every [`shard`]; the shard finds who subscribed ([`index`]), puts it into their
 //! [`outbox`]es and writes it to their [`connection`]s. The way of a subscriber: [`listener`], [`shard`], [`http`].
 
+pub mod addresses;
+pub mod arrival;
 pub mod batch;
 pub mod config;
 pub mod connection;
@@ -21,9 +23,11 @@ pub mod logging;
 pub mod outbox;
 pub mod readiness;
 pub mod run;
+pub mod settings;
 pub mod shard;
 pub mod shared;
 pub mod sse;
+pub mod tls;
 pub mod wheel;
 
 pub use daemon::{Daemon, StartError};

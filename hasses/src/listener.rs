@@ -5,29 +5,30 @@
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use async_io::Async;
-use futures_lite::FutureExt as _;
-use hasses_adapters::{SocketFile, bind_unix};
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt as _};
+use hasses_adapters::{Passed, PassedSocket, SocketFile, bind_unix};
 use rustix::io::Errno;
 use rustix::net::sockopt;
-use smol::Timer;
+use smol::{Executor, Timer};
 use socket2::SockRef;
 use tracing::{debug, error, warn};
 
+use crate::arrival::{Failure, Newcomer, Preface, welcome};
 use crate::config::ListenAddress;
 use crate::connection::Peer;
 use crate::shard::Message;
-use crate::shared::Shared;
+use crate::shared::{Listening, Shared};
 
 /// Connections that may wait to be accepted: the usual 128 stalls a storm of reconnects. The kernel takes less where
 /// `net.core.somaxconn` says so.
@@ -46,13 +47,30 @@ const UNIX_MODE: u32 = 0o666;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    name: String,
+    listening: Listening,
 }
 
 #[derive(Debug)]
 enum Socket {
     Tcp(Async<TcpListener>),
-    Unix(Async<UnixListener>, #[expect(dead_code, reason = "removes the socket's file when dropped")] SocketFile),
+    /// With its file, where it is ours to remove.
+    Unix(
+        Async<UnixListener>,
+        #[expect(dead_code, reason = "removes the socket's file when dropped")] Option<SocketFile>,
+    ),
+}
+
+/// Where accepted connections go. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    /// What all threads see.
+    pub shared: Arc<Shared>,
+    /// The shards.
+    pub shards: Vec<ShardHandle>,
+    /// Runs what comes before a request: PROXY headers and handshakes.
+    pub arrivals: Arc<Executor<'static>>,
+    /// When a connection without a PROXY header was logged last.
+    pub complained: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What a listener remembers about its pauses.
@@ -74,63 +92,64 @@ pub struct ShardHandle {
 }
 
 impl Listener {
-    /// Binds an address. The send buffer is set here, since accepted sockets inherit it.
+    /// Binds an address, or takes it from those that the service manager passed. The send buffer is set here, since accepted
+    /// sockets inherit it.
     ///
     /// # Errors
     /// What the system said.
-    pub fn bind(address: &ListenAddress, send_buffer: usize) -> io::Result<Self> {
-        match address {
-            ListenAddress::Tcp(address) => {
-                let listener = TcpListener::bind(address)?;
-                sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
-                sockopt::set_tcp_nodelay(&listener, true)?;
-                SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
-                // A second listen on a listening socket sets its backlog.
-                rustix::net::listen(&listener, BACKLOG)?;
-                let name = listener.local_addr()?.to_string();
-                Ok(Self { socket: Socket::Tcp(Async::new(listener)?), name })
-            }
+    pub fn bind(address: &ListenAddress, tls: bool, send_buffer: usize, passed: &Passed) -> io::Result<Self> {
+        let (socket, address) = match address {
+            ListenAddress::Tcp(address) => tcp(TcpListener::bind(address)?, send_buffer)?,
             ListenAddress::Unix(path) => {
                 let (listener, file) = bind_unix(path, UNIX_MODE, None)?;
                 let name = format!("unix:{}", path.display());
-                Ok(Self { socket: Socket::Unix(Async::new(listener)?, file), name })
+                (Socket::Unix(Async::new(listener)?, Some(file)), name)
             }
-        }
+            ListenAddress::Systemd(name) => match passed.take(name)? {
+                PassedSocket::Tcp(listener) => tcp(listener, send_buffer)?,
+                PassedSocket::Unix(listener) => {
+                    let name = PassedSocket::Unix(listener.try_clone()?).to_string();
+                    (Socket::Unix(Async::new(listener)?, None), name)
+                }
+            },
+        };
+        Ok(Self { socket, listening: Listening { address, tls } })
     }
 
-    /// The address, with the real port.
+    /// Where it listens.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    fn name(&self) -> &str {
+        &self.listening.address
     }
 
     /// Accepts until dropped.
-    pub fn run(self, shared: Arc<Shared>, shards: Vec<ShardHandle>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    pub fn run(self, reception: Reception) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            let shared = &reception.shared;
             let mut pauses = Pauses::default();
             loop {
-                if shared.counters.connections.load(Relaxed) >= shared.max_connections as u64 {
-                    self.pause(
-                        &shared,
-                        "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)",
-                        &mut pauses,
-                    )
-                    .await;
+                if shared.counters.connections.load(Relaxed) >= shared.settings().max_connections as u64 {
+                    let why = "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)";
+                    self.pause(shared, why, &mut pauses).await;
                     continue;
                 }
                 match self.accept().await {
                     Ok((socket, peer)) => {
                         pauses.under_way = false;
-                        self.hand_over(socket, peer, &shared, &shards).await;
+                        self.receive(socket, peer, &reception).await;
                     }
                     Err(error) => match Errno::from_io_error(&error) {
                         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                            self.pause(&shared, &error.to_string(), &mut pauses).await;
+                            self.pause(shared, &error.to_string(), &mut pauses).await;
                         }
                         // The peer gave up while it waited; there is another one.
-                        Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name),
+                        Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name()),
                         _ => {
-                            error!("{}: accepting failed, trying on: {error}", self.name);
+                            error!("{}: accepting failed, trying on: {error}", self.name());
                             Timer::after(LOOK).await;
                         }
                     },
@@ -152,19 +171,30 @@ impl Listener {
         }
     }
 
-    async fn hand_over(&self, socket: OwnedFd, peer: Peer, shared: &Shared, shards: &[ShardHandle]) {
+    /// Sends a connection on: to a shard, or first through what comes before its request.
+    async fn receive(&self, socket: OwnedFd, peer: Peer, reception: &Reception) {
+        let shared = &reception.shared;
         if peer == Peer::Unix
             && let Err(error) = sockopt::set_socket_send_buffer_size(&socket, shared.config.limits.send_buffer)
         {
-            warn!("{}: setting a send buffer failed: {error}", self.name);
+            warn!("{}: setting a send buffer failed: {error}", self.name());
         }
         let counters = &shared.counters;
         let connections = counters.connections.fetch_add(1, Relaxed) + 1;
         counters.connections_peak.fetch_max(connections, Relaxed);
-        let Some(shard) = shards.iter().min_by_key(|shard| shard.load.load(Relaxed)) else { return };
-        shard.load.fetch_add(1, Relaxed);
-        // A shard that is gone is ending with the daemon, and with it the count.
-        let _ = shard.messages.send(Message::Adopt(socket, peer)).await;
+        let header = shared.config.proxies.header && shared.settings().proxies.trust(peer.ip());
+        let preface = Preface { header, tls: self.listening.tls };
+        if preface.is_empty() {
+            return reception.hand_over(Newcomer { socket, peer, tls: None }).await;
+        }
+        let arrivals = reception.arrivals.clone();
+        let reception = reception.clone();
+        // Ends at the latest with its time for a request head, or with the executor. Their number is that of connections.
+        let task = match peer {
+            Peer::Unix => arrivals.spawn(reception.arrive(UnixStream::from(socket), peer, preface)),
+            _ => arrivals.spawn(reception.arrive(TcpStream::from(socket), peer, preface)),
+        };
+        task.detach();
     }
 
     /// Waits until a descriptor may be free.
@@ -176,7 +206,7 @@ impl Listener {
         if pauses.logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
             pauses.logged = Some(Instant::now());
             let connections = shared.counters.connections.load(Relaxed);
-            warn!("{}: accepting waits for a connection to end ({connections} are open): {why}", self.name);
+            warn!("{}: accepting waits for a connection to end ({connections} are open): {why}", self.name());
         }
         let freed = shared.descriptor_freed.listen();
         let look = async {
@@ -184,4 +214,69 @@ impl Listener {
         };
         freed.or(look).await;
     }
+}
+
+impl Reception {
+    /// Lets a connection through what comes before its request, and hands it over.
+    async fn arrive<T>(self, stream: T, peer: Peer, preface: Preface)
+    where
+        T: Into<OwnedFd> + AsFd,
+        Async<T>: AsyncRead + AsyncWrite + Unpin,
+    {
+        let settings = self.shared.settings();
+        let welcomed = match Async::new(stream) {
+            Ok(stream) => welcome(stream, peer, preface, &settings).await,
+            Err(error) => Err(Failure::Broken(error)),
+        };
+        match welcomed {
+            Ok(newcomer) => self.hand_over(newcomer).await,
+            Err(failure) => {
+                self.count(&failure, peer, preface);
+                self.shared.count_closed();
+            }
+        }
+    }
+
+    async fn hand_over(&self, newcomer: Newcomer) {
+        let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load.load(Relaxed)) else { return };
+        shard.load.fetch_add(1, Relaxed);
+        // A shard that is gone is ending with the daemon, and with it the count.
+        let _ = shard.messages.send(Message::Adopt(newcomer)).await;
+    }
+
+    fn count(&self, failure: &Failure, peer: Peer, preface: Preface) {
+        let counters = &self.shared.counters;
+        match failure {
+            Failure::Header(why) => {
+                counters.proxy_header_failures.fetch_add(1, Relaxed);
+                let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+                // A proxy that is set up otherwise does this at every connection.
+                if complained.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
+                    *complained = Some(Instant::now());
+                    return warn!("connection from {peer}, a trusted proxy, is refused: {why} (--proxy-protocol)");
+                }
+            }
+            Failure::Handshake(_) => {
+                counters.handshake_failures.fetch_add(1, Relaxed);
+            }
+            Failure::Late if preface.tls => {
+                counters.handshake_failures.fetch_add(1, Relaxed);
+            }
+            Failure::Late => {
+                counters.proxy_header_failures.fetch_add(1, Relaxed);
+            }
+            Failure::Broken(_) => {}
+        }
+        debug!("connection from {peer} is closed: {failure}");
+    }
+}
+
+fn tcp(listener: TcpListener, send_buffer: usize) -> io::Result<(Socket, String)> {
+    sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
+    sockopt::set_tcp_nodelay(&listener, true)?;
+    SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
+    // A second listen on a listening socket sets its backlog.
+    rustix::net::listen(&listener, BACKLOG)?;
+    let name = listener.local_addr()?.to_string();
+    Ok((Socket::Tcp(Async::new(listener)?), name))
 }

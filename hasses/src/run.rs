@@ -9,11 +9,13 @@ use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt as _;
+use hasses_adapters::Passed;
 use tracing::{info, warn};
 
 use crate::config::{Config, Environment, Invocation, describe, load};
 use crate::daemon::Daemon;
 use crate::logging::{self, LevelSwitch};
+use crate::shared::Listening;
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -43,7 +45,7 @@ fn serve(config: Config) -> Result<(), String> {
         Signals::new([Signal::Term, Signal::Int]).map_err(|error| format!("cannot catch signals: {error}"))?;
     let (notes, path, classic) = (config.notes.clone(), config.path.clone(), config.classic);
     let default_control = config.default_socket.is_some();
-    let daemon = Daemon::start(config, switch).map_err(|error| error.to_string())?;
+    let daemon = Daemon::start(config, switch, Passed::from_environment()).map_err(|error| error.to_string())?;
     notes.iter().for_each(|note| warn!("{note}"));
     greet(&daemon, &path, default_control && !classic);
     let signal = async_io::block_on(signals.next());
@@ -57,15 +59,15 @@ fn serve(config: Config) -> Result<(), String> {
 /// Says where it listens, and two commands that show it at work.
 fn greet(daemon: &Daemon, path: &str, default_control: bool) {
     info!("hasses {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id());
-    for address in daemon.listening() {
-        info!("subscribers: {}", crate::shared::endpoint_url(address, path));
+    for listening in daemon.listening() {
+        info!("subscribers: {}", listening.url(path));
     }
     for source in daemon.sources() {
         info!("control: {source}");
     }
     info!("room for {} subscribers", daemon.max_subscribers());
-    if let Some(address) = daemon.listening().first() {
-        info!("try: {}", listen_command(address, path));
+    if let Some(listening) = daemon.listening().first() {
+        info!("try: {}", listen_command(listening, path));
     }
     if let Some(source) = daemon.sources().iter().find(|source| !source.starts_with("fifo:")) {
         let source =
@@ -75,11 +77,13 @@ fn greet(daemon: &Daemon, path: &str, default_control: bool) {
     }
 }
 
-fn listen_command(address: &str, path: &str) -> String {
+fn listen_command(listening: &Listening, path: &str) -> String {
     let query = format!("{path}?subscribe=room624");
-    match address.strip_prefix("unix:") {
-        Some(socket) => format!("curl -N --unix-socket {socket} 'http://localhost{query}'"),
-        None => format!("curl -N 'http://{}{query}'", reachable(address)),
+    // The certificate is for a name, which is not known here.
+    let (insecure, scheme) = if listening.tls { ("-k ", "https") } else { ("", "http") };
+    match listening.address.strip_prefix("unix:") {
+        Some(socket) => format!("curl -N {insecure}--unix-socket {socket} '{scheme}://localhost{query}'"),
+        None => format!("curl -N {insecure}'{scheme}://{}{query}'", reachable(&listening.address)),
     }
 }
 

@@ -10,23 +10,22 @@ use event_listener::Event;
 use hasses_adapters::ControlStats;
 use hasses_client::wire::{EventId, Reply, StatusReport};
 
+use crate::addresses::Addresses;
 use crate::batch::Found;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::http::Endpoint;
 use crate::logging::LevelSwitch;
+use crate::settings::Settings;
 
 /// The common ground of hub, shards and listeners.
 #[derive(Debug)]
 pub struct Shared {
     /// As it was started.
     pub config: Config,
-    /// What responses have in common.
-    pub endpoint: Endpoint,
-    /// Subscribers at one time, the descriptor limit taken into account.
-    pub max_subscribers: usize,
-    /// Connections at one time; some more than subscribers, so that those over the limit can be told.
-    pub max_connections: usize,
+    /// What can change while it runs.
+    pub settings: Mutex<Arc<Settings>>,
+    /// Subscribers by client address.
+    pub addresses: Addresses,
     /// The counters.
     pub counters: Counters,
     /// The counters of the control sources.
@@ -41,8 +40,8 @@ pub struct Shared {
     pub newest: Mutex<EventId>,
     /// A connection was closed: its descriptor can be used again.
     pub descriptor_freed: Event,
-    /// Where subscribers connect, with real ports.
-    pub listening: Vec<String>,
+    /// Where subscribers connect, with real ports, as an operator writes it.
+    pub listening: Vec<Listening>,
     /// Where commands come from, with real ports.
     pub sources: Vec<String>,
     /// When the daemon started.
@@ -51,12 +50,46 @@ pub struct Shared {
     pub started_at: String,
 }
 
+/// An SSE address.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// `127.0.0.1:8080`, with the real port, or `unix:PATH`.
+    pub address: String,
+    /// It speaks TLS.
+    pub tls: bool,
+}
+
+impl Listening {
+    /// With the path, as an operator writes it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        if self.address.starts_with("unix:") {
+            format!("{} ({scheme}, path {path})", self.address)
+        } else {
+            format!("{scheme}://{}{path}", self.address)
+        }
+    }
+}
+
 impl Shared {
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection was closed, and its descriptor can be used again.
+    pub fn count_closed(&self) {
+        self.counters.connections.fetch_sub(1, Relaxed);
+        self.descriptor_freed.notify_additional(1);
+    }
+
     /// The answer to `status`; `found` has what the shards know.
     #[must_use]
     pub fn status(&self, found: &Found) -> Reply {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
-        let counters = &self.counters;
+        let (counters, settings) = (&self.counters, self.settings());
         Reply::Status(Box::new(StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             compiled: env!("HASSES_COMPILED").to_owned(),
@@ -64,11 +97,11 @@ impl Shared {
             uid: rustix::process::getuid().as_raw(),
             started_at: self.started_at.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            tls: false,
+            tls: self.listening.iter().any(|listening| listening.tls),
             log_level: Some(self.log_level.level()),
             reinit: self.reinit.load(Relaxed),
-            cors_origins: self.config.cors.origins.clone(),
-            listen: self.listening.iter().map(|address| endpoint_url(address, &self.config.path)).collect(),
+            cors_origins: settings.endpoint.cors.origins.clone(),
+            listen: self.listening.iter().map(|listening| listening.url(&self.config.path)).collect(),
             sources: self.sources.clone(),
             shards: self.config.shards as u64,
             connections: count(&counters.connections),
@@ -83,6 +116,9 @@ impl Shared {
             deliveries_total: count(&counters.deliveries),
             unmatched_total: count(&counters.unmatched),
             refused_total: count(&counters.refused),
+            refused_by_address_total: count(&counters.refused_by_address),
+            handshake_failures_total: count(&counters.handshake_failures),
+            proxy_header_failures_total: count(&counters.proxy_header_failures),
             bad_requests_total: count(&counters.bad_requests),
             head_timeouts_total: count(&counters.head_timeouts),
             slow_disconnects_total: count(&counters.slow_disconnects),
@@ -93,15 +129,15 @@ impl Shared {
             refused_commands_total: count(&self.control.refused_commands),
             repaired_utf8_total: count(&self.control.repaired_utf8),
             position: *self.newest.lock().unwrap_or_else(PoisonError::into_inner),
-            limits: self.limits(),
+            limits: self.limits(&settings),
         }))
     }
 
-    fn limits(&self) -> BTreeMap<String, u64> {
-        let mut limits: BTreeMap<_, _> =
-            self.config.quantities().map(|(name, value)| (name.to_owned(), value)).collect();
+    fn limits(&self, settings: &Settings) -> BTreeMap<String, u64> {
+        let config = Config { limits: settings.limits.clone(), ..self.config.clone() };
+        let mut limits: BTreeMap<_, _> = config.quantities().map(|(name, value)| (name.to_owned(), value)).collect();
         // What holds, not what was asked for.
-        limits.insert("max-subscribers".to_owned(), self.max_subscribers as u64);
+        limits.insert("max-subscribers".to_owned(), settings.max_subscribers as u64);
         limits
     }
 
@@ -111,12 +147,6 @@ impl Shared {
         // Half a billion years fit.
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
-}
-
-/// Where subscribers connect, as an operator writes it.
-#[must_use]
-pub fn endpoint_url(address: &str, path: &str) -> String {
-    if address.starts_with("unix:") { format!("{address} (path {path})") } else { format!("http://{address}{path}") }
 }
 
 /// One topic may stand in several shards.

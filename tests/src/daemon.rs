@@ -3,6 +3,7 @@
 use hasses::Daemon;
 use hasses::config::{Config, ListenAddress};
 use hasses::logging::LevelSwitch;
+use hasses_adapters::Passed;
 use hasses_client::wire::{LogLevel, StatusReport};
 use tempfile::TempDir;
 
@@ -44,7 +45,7 @@ impl TestDaemon {
             ..Config::default()
         };
         change(&mut config);
-        let daemon = Daemon::start(config, LevelSwitch::new(LogLevel::Quiet)).expect("the daemon starts");
+        let daemon = Daemon::start(config, LevelSwitch::new(LogLevel::Quiet), Passed::default()).expect("the daemon starts");
         Self { daemon: Some(daemon), folder }
     }
 
@@ -55,7 +56,7 @@ impl TestDaemon {
     /// `127.0.0.1:PORT` of the first SSE address.
     #[must_use]
     pub fn address(&self) -> String {
-        self.running().listening()[0].clone()
+        self.running().listening()[0].address.clone()
     }
 
     /// The folder with `control.sock`, `fifo` and `json-fifo`.

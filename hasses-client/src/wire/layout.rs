@@ -216,6 +216,7 @@ Total message sent: 8
                 queued_bytes: 0,
                 reinits: 0,
                 tls: None,
+                http: None,
             }],
             more: false,
         });

@@ -78,7 +78,7 @@ pub struct StatusReport {
     pub started_at: String,
     /// Seconds since the start.
     pub uptime_seconds: u64,
-    /// The SSE ports speak TLS.
+    /// An SSE port speaks TLS.
     pub tls: bool,
     /// Log level in force.
     pub log_level: Option<LogLevel>,
@@ -116,6 +116,12 @@ pub struct StatusReport {
     pub unmatched_total: u64,
     /// Requests answered with "come back later".
     pub refused_total: u64,
+    /// Of these, because their address had as many subscribers as it may have.
+    pub refused_by_address_total: u64,
+    /// TLS handshakes that failed or were not complete in time.
+    pub handshake_failures_total: u64,
+    /// Connections of trusted proxies that did not begin with a PROXY header that can be read.
+    pub proxy_header_failures_total: u64,
     /// Requests answered with a status other than 200.
     pub bad_requests_total: u64,
     /// Connections ended because the head was not complete in time.
@@ -180,6 +186,9 @@ pub struct ClientInfo {
     /// Protocol and cipher where it came over TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsInfo>,
+    /// Version of HTTP that it subscribed by, `1.1` or `1.0`; absent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
 }
 
 /// What a TLS connection agreed on.

@@ -1,4 +1,4 @@
-//! Where subscribers connect, as it is written: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/hasses/sse.sock`.
+//! Where subscribers connect, as it is written: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/hasses/sse.sock`, `systemd:sse`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,9 @@ impl FromStr for ListenAddress {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket_path(path).map(Self::Unix);
         }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return hasses_adapters::check_passed_name(name).map(|name| Self::Systemd(name.to_owned()));
+        }
         text.parse().map(Self::Tcp).map_err(|_| {
             let how = "write ADDR:PORT, [IPV6]:PORT or unix:/PATH";
             match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>().is_ok())) {
@@ -35,6 +38,7 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -48,7 +52,7 @@ impl ListenAddress {
     /// The file of a Unix socket.
     pub(super) fn socket_path(&self) -> Option<&Path> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Systemd(_) => None,
             Self::Unix(path) => Some(path),
         }
     }

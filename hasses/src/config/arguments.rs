@@ -21,6 +21,18 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "ADDR:PORT")]
     listen: Vec<String>,
 
+    /// ADDR:PORT where subscribers connect with TLS; may be repeated; without --listen it is the only one (default none)
+    #[argh(option, arg_name = "ADDR:PORT")]
+    listen_tls: Vec<String>,
+
+    /// FILE with a certificate and its chain in PEM; repeated, the name that a client asks for chooses (default none)
+    #[argh(option, arg_name = "FILE")]
+    tls_cert: Vec<String>,
+
+    /// FILE with the private key of the --tls-cert of the same rank in PEM: PKCS#8, PKCS#1 or SEC1 (default none)
+    #[argh(option, arg_name = "FILE")]
+    tls_key: Vec<String>,
+
     /// /PATH that subscribes, the only one there is (default /sse)
     #[argh(option, arg_name = "/PATH")]
     path: Option<String>,
@@ -53,6 +65,15 @@ pub(super) struct Arguments {
     #[argh(switch)]
     cors_credentials: bool,
 
+    /// ADDR[/BITS] of proxies whose X-Forwarded-For is believed, or unix for those on a Unix socket; may be repeated
+    /// (default none)
+    #[argh(option, arg_name = "ADDR[/BITS]")]
+    trusted_proxy: Vec<String>,
+
+    /// connections from a --trusted-proxy begin with a PROXY header, version 1 or 2 (default off)
+    #[argh(switch)]
+    proxy_protocol: bool,
+
     /// LEVEL of the log: quiet, normal or debug (default normal)
     #[argh(option, arg_name = "LEVEL")]
     log_level: Option<String>,
@@ -74,6 +95,18 @@ pub(super) struct Arguments {
     /// let a subscribed connection subscribe anew by a new request (default off)
     #[argh(switch)]
     allow_reinit: bool,
+
+    /// go to the background once it serves; faults up to then are told here (default off)
+    #[argh(switch)]
+    background: bool,
+
+    /// PATH of a file that holds the process id while it runs (default none)
+    #[argh(option, arg_name = "PATH")]
+    pid_file: Option<String>,
+
+    /// NAME[:GROUP] to become once ports are bound and keys are read (default the user who starts it)
+    #[argh(option, arg_name = "NAME[:GROUP]")]
+    user: Option<String>,
 
     /// COUNT of threads that hold subscribers, 1 to 256 (default 1 on up to two cores, else half of the cores)
     #[argh(option, arg_name = "COUNT")]
@@ -98,6 +131,10 @@ pub(super) struct Arguments {
     /// COUNT of subscribers at one time, 1 to 10000000, or 0 (what the descriptor limit allows) (default 0)
     #[argh(option, arg_name = "COUNT")]
     max_subscribers: Option<String>,
+
+    /// COUNT of subscribers of one client address (IPv6: one /64) at one time, 1 to 10000000, or 0 (no limit) (default 0)
+    #[argh(option, arg_name = "COUNT")]
+    max_subscribers_per_address: Option<String>,
 
     /// COUNT of control connections at one time, all sources together, 1 to 100000 (default 256)
     #[argh(option, arg_name = "COUNT")]
@@ -150,22 +187,31 @@ impl Arguments {
         let switch = |on: bool| if on { vec!["true".to_owned()] } else { Vec::new() };
         let all = [
             ("listen", self.listen.clone()),
+            ("listen-tls", self.listen_tls.clone()),
+            ("tls-cert", self.tls_cert.clone()),
+            ("tls-key", self.tls_key.clone()),
             ("path", one(&self.path)),
             ("control", self.control.clone()),
             ("allow-remote-control", switch(self.allow_remote_control)),
             ("cors-origin", self.cors_origin.clone()),
             ("cors-credentials", switch(self.cors_credentials)),
+            ("trusted-proxy", self.trusted_proxy.clone()),
+            ("proxy-protocol", switch(self.proxy_protocol)),
             ("log-level", one(&self.log_level)),
             ("log-file", one(&self.log_file)),
             ("log-format", one(&self.log_format)),
             ("delimiter", one(&self.delimiter)),
             ("allow-reinit", switch(self.allow_reinit)),
+            ("background", switch(self.background)),
+            ("pid-file", one(&self.pid_file)),
+            ("user", one(&self.user)),
             ("shards", one(&self.shards)),
             ("max-message", one(&self.max_message)),
             ("max-head", one(&self.max_head)),
             ("head-timeout", one(&self.head_timeout)),
             ("max-topics", one(&self.max_topics)),
             ("max-subscribers", one(&self.max_subscribers)),
+            ("max-subscribers-per-address", one(&self.max_subscribers_per_address)),
             ("max-control-connections", one(&self.max_control_connections)),
             ("outbox", one(&self.outbox)),
             ("send-buffer", one(&self.send_buffer)),

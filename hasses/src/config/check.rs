@@ -14,11 +14,13 @@ use super::{Config, ListenAddress};
 #[must_use]
 pub fn describe(config: &Config) -> Vec<String> {
     let mut lines = vec![format!("# {} would start so; as a file for --config, this says the same.", version())];
-    for address in &config.listen {
-        lines.push(match address {
-            ListenAddress::Tcp(address) => format!("# subscribers: http://{address}{}", config.path),
-            ListenAddress::Unix(_) => format!("# subscribers: {address}, path {}", config.path),
-        });
+    for (scheme, addresses) in [("http", &config.listen), ("https", &config.listen_tls)] {
+        lines.extend(addresses.iter().map(|address| match address {
+            ListenAddress::Tcp(address) => format!("# subscribers: {scheme}://{address}{}", config.path),
+            ListenAddress::Unix(_) | ListenAddress::Systemd(_) => {
+                format!("# subscribers: {address}, {scheme}, path {}", config.path)
+            }
+        }));
     }
     lines.extend(config.control.iter().map(|url| format!("# commands: {url}")));
     lines.extend(config.notes.iter().map(|note| format!("# note: {note}")));
@@ -57,7 +59,7 @@ fn line(setting: &Setting, config: &Config) -> String {
 /// What of the system stands against the start, as far as a look can tell.
 pub(super) fn faults(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
-    for address in &config.listen {
+    for address in config.listen.iter().chain(&config.listen_tls) {
         let fault = address.socket_path().and_then(|path| fault(path, "a socket", FileType::is_socket));
         faults.extend(fault.map(|fault| format!("listen {address}: {fault}")));
     }

@@ -1,8 +1,7 @@
 //! The switches of the classic daemon, with their classic meaning: one dash, `=` joins the value, the last of a kind
 //! counts.
 //!
-//! What is wrong is all told at once and ends with exit code 1. Switches that this version cannot follow are errors
-//! that say what to do instead: a daemon that starts otherwise than told is worse than one that does not start.
+//! What is wrong is all told at once and ends with exit code 1.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,9 +11,9 @@ use hasses_adapters::SourceUrl;
 use hasses_client::wire::{Delimiter, LogLevel};
 
 use super::error::ConfigError;
-use super::settings::{read_path, without_control_characters};
+use super::settings::{read_file, read_path, read_user, without_control_characters};
 use super::words::nearest;
-use super::{Config, ListenAddress, LogFormat, cors, delimiter};
+use super::{Certificates, Config, ListenAddress, LogFormat, Service, cors, delimiter};
 
 /// Name, value and effect of every switch, in the order of classic's help.
 pub(super) const SWITCHES: &[(&str, Option<&str>, &str)] = &[
@@ -25,16 +24,19 @@ pub(super) const SWITCHES: &[(&str, Option<&str>, &str)] = &[
     ("sep", Some("CHAR"), "alone ends a message (default ; or a newline)"),
     ("q", None, "log level quiet"),
     ("debug", None, "log level debug"),
-    ("l", Some("/PATH"), "log file; without effect beside -nodaemon"),
-    ("pidfile", Some("/PATH"), "not in this version yet"),
-    ("ssl", None, "not in this version yet"),
-    ("cert-file", Some("PEM"), "certificate of -ssl"),
+    ("l", Some("/PATH"), "log file (default /var/log/hasses.log); without effect beside -nodaemon"),
+    ("pidfile", Some("/PATH"), "holds the process id while the daemon runs"),
+    ("ssl", None, "TLS on the SSE port; needs the two files"),
+    ("cert-file", Some("PEM"), "certificate of -ssl, with its chain"),
     ("privatekey-file", Some("PEM"), "private key of -ssl"),
     ("cors-base", Some("URL"), "Access-Control-Allow-Origin (default *)"),
     ("ra", None, "allow re-init"),
-    ("user", Some("NAME"), "not in this version yet"),
-    ("nodaemon", None, "stay in the foreground and log to standard output; must be given in this version"),
+    ("user", Some("NAME"), "user to become after start, with its groups"),
+    ("nodaemon", None, "stay in the foreground and log to standard output"),
 ];
+
+/// Where the log goes without `-l` and without `-nodaemon`.
+const LOG_FILE: &str = "/var/log/hasses.log";
 
 /// A switch as it was written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,18 +92,26 @@ impl<'a> Reading<'a> {
     }
 
     fn config(&mut self, shards: usize) -> Config {
-        self.refuse_what_is_not_there_yet();
         let mut config = Config { shards, classic: true, allow_remote_control: true, ..Config::default() };
-        config.log.format = LogFormat::Bare;
         let sse_port = self.value("p", |text| port_number(text, 0));
         let control_port = self.value("cp", |text| port_number(text, 1));
         let fifo = self.value("fifo", absolute);
         // Checked although -nodaemon makes it pointless, as classic does.
         let log_file = self.value("l", absolute);
-        self.value("pidfile", absolute);
+        config.service = Service {
+            background: !self.has("nodaemon"),
+            pid_file: self.value("pidfile", absolute),
+            user: self.value("user", read_user),
+        };
         match sse_port {
             Some(port) => config.listen = vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))],
             None => self.require(&["p"], "the port of the SSE endpoint"),
+        }
+        self.tls(&mut config);
+        if config.service.background {
+            config.log.file = Some(log_file.clone().unwrap_or_else(|| PathBuf::from(LOG_FILE)));
+        } else {
+            config.log.format = LogFormat::Bare;
         }
         match self.value("murl", read_path) {
             Some(path) => config.path = path,
@@ -160,26 +170,16 @@ impl<'a> Reading<'a> {
         self.faults.push(format!("{} is missing: {what}", forms.join(" or ")));
     }
 
-    fn refuse_what_is_not_there_yet(&mut self) {
-        let absent = [
-            ("ssl", "this version has no TLS yet; leave it out, and let a proxy in front of hasses speak TLS"),
-            ("pidfile", "this version writes no pid file yet; leave it out, the service manager knows the pid"),
-            (
-                "user",
-                "this version does not change its user yet; leave it out, and start hasses as that user \
-                 (User= in a systemd unit)",
-            ),
-        ];
-        for (name, what) in absent {
-            if let Some((_, place)) = self.given.get(name) {
-                self.faults.push(format!("{place}-{name}: {what}"));
-            }
+    /// `-ssl` moves the SSE port to TLS, and needs both files.
+    fn tls(&mut self, config: &mut Config) {
+        let (chain, key) = (self.value("cert-file", read_file), self.value("privatekey-file", read_file));
+        if !self.has("ssl") {
+            return;
         }
-        if !self.has("nodaemon") {
-            let what = "this version does not go to the background yet; add it, and let a service manager (systemd, \
-                        a container) keep hasses running";
-            self.faults.push(format!("-nodaemon is missing: {what}"));
-        }
+        self.require(&["cert-file"], "the certificate of -ssl");
+        self.require(&["privatekey-file"], "the private key of -ssl");
+        config.listen_tls = std::mem::take(&mut config.listen);
+        config.certificates = Certificates { chains: chain.into_iter().collect(), keys: key.into_iter().collect() };
     }
 
     fn notes(&self, config: &Config, log_file: Option<&Path>) -> Vec<String> {
@@ -203,7 +203,7 @@ impl<'a> Reading<'a> {
                  safer behind a proxy on this machine, with modern flags: --listen 127.0.0.1:{port}"
             ));
         }
-        if let Some(path) = log_file {
+        if let Some(path) = log_file.filter(|_| self.has("nodaemon")) {
             notes.push(format!("-l={}: without effect, since -nodaemon logs to standard output", path.display()));
         }
         for name in ["cert-file", "privatekey-file"] {

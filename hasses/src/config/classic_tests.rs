@@ -45,6 +45,12 @@ fn every_other_switch_has_its_effect_and_the_last_of_a_kind_counts() {
         ("-murl=/a=b", |config| config.path = "/a=b".to_owned()),
         ("-p=1 -p=80", |config| config.listen = vec![ListenAddress::Tcp("0.0.0.0:80".parse().unwrap())]),
         ("-nodaemon", |_| ()),
+        ("-pidfile=/run/hasses.pid", |config| config.service.pid_file = Some("/run/hasses.pid".into())),
+        ("-user=www-data", |config| config.service.user = Some("www-data".to_owned())),
+        ("-ssl -cert-file=/c -privatekey-file=/k", |config| {
+            config.listen_tls = std::mem::take(&mut config.listen);
+            config.certificates = Certificates { chains: vec!["/c".into()], keys: vec!["/k".into()] };
+        }),
     ];
     for (line, change) in changed {
         let mut expected = with("");
@@ -53,6 +59,16 @@ fn every_other_switch_has_its_effect_and_the_last_of_a_kind_counts() {
         (config.notes, expected.notes) = Default::default();
         assert_eq!(config, expected, "{line}");
     }
+}
+
+#[test]
+fn without_nodaemon_it_goes_to_the_background_and_logs_to_a_file() {
+    for (line, file) in [("", "/var/log/hasses.log"), ("-l=/tmp/l", "/tmp/l")] {
+        let config = config(&format!("-p=8080 -murl=/sse -cp=8085 {line}"));
+        assert!(config.service.background);
+        assert_eq!((config.log.file, config.log.format), (Some(file.into()), LogFormat::Text));
+    }
+    assert!(!with("").service.background);
 }
 
 #[test]
@@ -101,9 +117,9 @@ fn what_is_wrong_is_said_and_ends_with_exit_code_1() {
         ("-sep==", "-sep==: \"=\" cannot end a message"),
         ("-sep=§", "-sep=§: \"§\" does not begin with an ASCII character"),
         ("-cors-base=https://ä", "-cors-base=https://ä: \"https://ä\" holds 'ä'"),
-        ("-ssl -cert-file=/c -privatekey-file=/k", "-ssl: this version has no TLS yet; leave it out"),
-        ("-pidfile=/run/hasses.pid", "-pidfile: this version writes no pid file yet; leave it out"),
-        ("-user=www-data", "-user: this version does not change its user yet; leave it out"),
+        ("-ssl -cert-file=/c", "-privatekey-file=PEM is missing: the private key of -ssl"),
+        ("-ssl -privatekey-file=/k", "-cert-file=PEM is missing: the certificate of -ssl"),
+        ("-user=a:b:c", "-user=a:b:c: \"a:b:c\" is no user"),
     ] {
         let line = format!("-p=8080 -murl=/sse -cp=8085 -nodaemon {line}");
         let error = read(&switches(&line), 1).expect_err(&line);
@@ -116,13 +132,10 @@ fn what_is_wrong_is_said_and_ends_with_exit_code_1() {
 fn every_switch_that_must_be_given_is_named_at_once() {
     let error = read(&switches("-q"), 1).unwrap_err();
     let faults: Vec<_> = error.text.lines().collect();
-    assert_eq!(faults.len(), 4, "{error}");
-    for (fault, part) in faults.iter().zip([
-        "-nodaemon is missing: this version does not go to the background yet; add it",
-        "-p=PORT is missing",
-        "-murl=/PATH is missing",
-        "-cp=PORT or -fifo=/PATH is missing",
-    ]) {
+    assert_eq!(faults.len(), 3, "{error}");
+    for (fault, part) in
+        faults.iter().zip(["-p=PORT is missing", "-murl=/PATH is missing", "-cp=PORT or -fifo=/PATH is missing"])
+    {
         assert!(fault.starts_with(part), "{fault}");
     }
     assert_eq!(error.exit_code, 1);

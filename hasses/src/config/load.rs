@@ -65,16 +65,22 @@ pub fn load<A: Into<OsString>>(
 
 fn modern(arguments: &Arguments, environment: &Environment) -> Result<Config, ConfigError> {
     let mut config = Config { shards: default_shards(environment.cores), ..Config::default() };
-    let mut control_given = false;
+    let (mut control_given, mut listen_given) = (false, false);
     // The file's values are read also where a flag wins: a fault in them is one all the same.
     for entry in configuration_file(arguments)? {
         let place = format!("{}:{}: {}", arguments.config.as_deref().unwrap_or_default(), entry.line, entry.name);
         apply(&mut config, entry.name, &entry.texts, &place)?;
         control_given |= entry.name == "control";
+        listen_given |= entry.name == "listen";
     }
     for (name, texts) in arguments.settings() {
         apply(&mut config, name, &texts, &format!("--{name}"))?;
         control_given |= name == "control";
+        listen_given |= name == "listen";
+    }
+    if !listen_given && !config.listen_tls.is_empty() {
+        // Whoever asks for TLS has not asked for a plain port beside it.
+        config.listen.clear();
     }
     if !control_given {
         let socket = DefaultSocket::choose(environment.uid, environment.runtime_dir.as_deref(), &environment.temp_dir);
@@ -133,20 +139,52 @@ fn contradiction(config: &Config) -> Option<String> {
     if let Some(fault) = quantities::contradiction(&config.limits) {
         return Some(fault);
     }
+    if let Some(fault) = tls_fault(config).or_else(|| service_fault(config)) {
+        return Some(fault);
+    }
     if !config.allow_remote_control
         && let Some(url) = remote_control(config).first()
     {
         return Some(OpenError::RemoteControl { url: url.clone() }.to_string());
     }
     let mut taken = BTreeSet::new();
-    let listen = config.listen.iter().filter(|address| address.is_exclusive()).map(ListenAddress::to_string);
+    let listen = config
+        .listen
+        .iter()
+        .chain(&config.listen_tls)
+        .filter(|address| address.is_exclusive())
+        .map(ListenAddress::to_string);
     let control = config.control.iter().map(|url| match (url.scheme(), url.target().parse::<SocketAddr>()) {
         ("tcp", Ok(address)) => (address.port() != 0).then(|| address.to_string()),
         ("unix" | "fifo", _) => Some(format!("unix:{}", url.target())),
         _ => Some(url.to_string()),
     });
     let twice = listen.chain(control.flatten()).find(|place| !taken.insert(place.clone()))?;
-    Some(format!("{twice} is given twice, among listen and control"))
+    Some(format!("{twice} is given twice, among listen, listen-tls and control"))
+}
+
+fn tls_fault(config: &Config) -> Option<String> {
+    let (chains, keys) = (config.certificates.chains.len(), config.certificates.keys.len());
+    match (config.listen_tls.is_empty(), chains) {
+        (true, _) if config.listen.is_empty() => Some("listen: there is no address, here or in listen-tls".to_owned()),
+        (true, 0) if keys == 0 => None,
+        (true, _) => Some("tls-cert and tls-key have no use without listen-tls".to_owned()),
+        (false, 0) => Some("listen-tls needs a certificate: tls-cert and tls-key".to_owned()),
+        (false, _) if chains != keys => {
+            Some(format!("each tls-cert needs its tls-key, and there are {chains} and {keys} of them"))
+        }
+        (false, _) => None,
+    }
+}
+
+fn service_fault(config: &Config) -> Option<String> {
+    if config.service.background && config.log.file.is_none() {
+        return Some("background: nobody would see the log; name a file with log-file".to_owned());
+    }
+    if config.proxies.header && config.proxies.trusted.is_empty() {
+        return Some("proxy-protocol: nobody is trusted to send the header; name them with trusted-proxy".to_owned());
+    }
+    None
 }
 
 /// The TCP control sources that other machines can reach. What a name stands for is known only when it is opened.

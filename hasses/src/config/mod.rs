@@ -20,7 +20,9 @@ mod error;
 mod file;
 mod help;
 mod load;
+mod proxies;
 mod quantities;
+mod reload;
 mod settings;
 mod words;
 
@@ -36,12 +38,19 @@ pub use default_socket::DefaultSocket;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Invocation, load};
+pub use proxies::{Proxies, TrustedProxy};
 
 /// What the daemon does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where subscribers connect. At least one.
+    /// Where subscribers connect; one at least, here or among `listen_tls`.
     pub listen: Vec<ListenAddress>,
+    /// The same over TLS.
+    pub listen_tls: Vec<ListenAddress>,
+    /// What TLS shows for the daemon; empty where nothing listens with TLS.
+    pub certificates: Certificates,
+    /// The proxies in front.
+    pub proxies: Proxies,
     /// The one URL path that subscribes; begins with `/`.
     pub path: String,
     /// Where commands come from. May be empty (nothing can be published then; a warning says so).
@@ -60,6 +69,8 @@ pub struct Config {
     pub shards: usize,
     /// The limits.
     pub limits: Limits,
+    /// How it runs as a service.
+    pub service: Service,
     /// Started by classic switches: a line at start says where the modern default would be safer.
     pub classic: bool,
     /// The control socket that `control` names because nobody named another: its folder is to be made before it is
@@ -74,6 +85,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            listen_tls: Vec::new(),
+            certificates: Certificates::default(),
+            proxies: Proxies::default(),
             path: "/sse".to_owned(),
             control: Vec::new(),
             allow_remote_control: false,
@@ -83,6 +97,7 @@ impl Default for Config {
             allow_reinit: false,
             shards: environment::default_shards(environment::cores()),
             limits: Limits::default(),
+            service: Service::default(),
             classic: false,
             default_socket: None,
             notes: Vec::new(),
@@ -97,6 +112,28 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+    /// A socket that the service manager passes under this name (`FileDescriptorName=` of systemd).
+    Systemd(String),
+}
+
+/// The files of TLS certificates: the first chain goes with the first key, and so on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// PEM files, each with a certificate and those that lead to its root.
+    pub chains: Vec<PathBuf>,
+    /// PEM files, each with a private key: PKCS#8, PKCS#1 or SEC1.
+    pub keys: Vec<PathBuf>,
+}
+
+/// How the daemon runs as a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// It goes to the background once it serves.
+    pub background: bool,
+    /// Holds its process id while it runs.
+    pub pid_file: Option<PathBuf>,
+    /// `NAME` or `NAME:GROUP`: whom it becomes after everything that needs privileges is open.
+    pub user: Option<String>,
 }
 
 /// What other origins may do.
@@ -143,6 +180,8 @@ pub struct Limits {
     pub max_topics: usize,
     /// Subscribers at one time; `None` is what the descriptor limit allows.
     pub max_subscribers: Option<usize>,
+    /// Subscribers of one client address at one time (of one /64 for IPv6); `None` is no limit.
+    pub max_subscribers_per_address: Option<usize>,
     /// Control connections at one time, all sources together.
     pub max_control_connections: usize,
     /// Bytes that may wait for one subscriber; one event always fits, however large.
@@ -172,6 +211,8 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(20),
             max_topics: 256,
             max_subscribers: None,
+            // An office behind one address is no attack, and a proxy that is not trusted yet is one address too.
+            max_subscribers_per_address: None,
             max_control_connections: 256,
             outbox: 1024 * 1024,
             // Unlimited, one stalled subscriber absorbs 3.6 MB in the kernel, and some hundreds exhaust its TCP memory.

@@ -104,6 +104,14 @@ pub(super) const QUANTITIES: &[Quantity] = &[
         set: |config, value| config.limits.max_subscribers = (value > 0).then(|| size(value)),
     },
     Quantity {
+        name: "max-subscribers-per-address",
+        unit: Unit::Count,
+        range: 1..=10_000_000,
+        zero: Some("no limit"),
+        get: |config| config.limits.max_subscribers_per_address.map_or(0, number),
+        set: |config, value| config.limits.max_subscribers_per_address = (value > 0).then(|| size(value)),
+    },
+    Quantity {
         name: "max-control-connections",
         unit: Unit::Count,
         range: 1..=100_000,

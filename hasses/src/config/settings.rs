@@ -9,6 +9,7 @@ use hasses_adapters::{OpenError, SourceUrl};
 
 use super::quantities::{QUANTITIES, Quantity};
 use super::{Config, LogFormat, cors, delimiter};
+use crate::http::HEALTH_PATH;
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,27 @@ const WORDS: &[Setting] = &[
         value: Value::List {
             get: |config| config.listen.iter().map(ToString::to_string).collect(),
             set: |config, texts| read_all(texts).map(|addresses| config.listen = addresses),
+        },
+    },
+    Setting {
+        name: "listen-tls",
+        value: Value::List {
+            get: |config| config.listen_tls.iter().map(ToString::to_string).collect(),
+            set: |config, texts| read_all(texts).map(|addresses| config.listen_tls = addresses),
+        },
+    },
+    Setting {
+        name: "tls-cert",
+        value: Value::List {
+            get: |config| shown(&config.certificates.chains),
+            set: |config, texts| read_files(texts).map(|files| config.certificates.chains = files),
+        },
+    },
+    Setting {
+        name: "tls-key",
+        value: Value::List {
+            get: |config| shown(&config.certificates.keys),
+            set: |config, texts| read_files(texts).map(|files| config.certificates.keys = files),
         },
     },
     Setting {
@@ -75,6 +97,17 @@ const WORDS: &[Setting] = &[
         value: Value::Switch { get: |config| config.cors.credentials, set: |config, on| config.cors.credentials = on },
     },
     Setting {
+        name: "trusted-proxy",
+        value: Value::List {
+            get: |config| config.proxies.trusted.iter().map(ToString::to_string).collect(),
+            set: |config, texts| read_all(texts).map(|trusted| config.proxies.trusted = trusted),
+        },
+    },
+    Setting {
+        name: "proxy-protocol",
+        value: Value::Switch { get: |config| config.proxies.header, set: |config, on| config.proxies.header = on },
+    },
+    Setting {
         name: "log-level",
         value: Value::Text {
             get: |config| Some(config.log.level.to_string()),
@@ -90,7 +123,11 @@ const WORDS: &[Setting] = &[
         name: "log-file",
         value: Value::Text {
             get: |config| config.log.file.as_ref().map(|path| path.display().to_string()),
-            set: |config, text| read_log_file(text).map(|file| config.log.file = file),
+            // `-` is standard output, so that a flag can win over a file's key.
+            set: |config, text| {
+                let file = if text == "-" { Ok(None) } else { read_file(text).map(Some) };
+                file.map(|file| config.log.file = file).map_err(|why| format!("{why}, or - for standard output"))
+            },
             unset: "standard output",
         },
     },
@@ -113,6 +150,29 @@ const WORDS: &[Setting] = &[
     Setting {
         name: "allow-reinit",
         value: Value::Switch { get: |config| config.allow_reinit, set: |config, on| config.allow_reinit = on },
+    },
+    Setting {
+        name: "background",
+        value: Value::Switch {
+            get: |config| config.service.background,
+            set: |config, on| config.service.background = on,
+        },
+    },
+    Setting {
+        name: "pid-file",
+        value: Value::Text {
+            get: |config| config.service.pid_file.as_ref().map(|path| path.display().to_string()),
+            set: |config, text| read_file(text).map(|file| config.service.pid_file = Some(file)),
+            unset: "none",
+        },
+    },
+    Setting {
+        name: "user",
+        value: Value::Text {
+            get: |config| config.service.user.clone(),
+            set: |config, text| read_user(text).map(|user| config.service.user = Some(user)),
+            unset: "the user who starts it",
+        },
     },
 ];
 
@@ -162,9 +222,6 @@ fn read_all<T>(texts: &[String]) -> Result<Vec<T>, String>
 where
     T: std::str::FromStr<Err = String>,
 {
-    if texts.is_empty() {
-        return Err("nothing is given, and there must be at least one".to_owned());
-    }
     texts.iter().map(|text| text.parse()).collect()
 }
 
@@ -186,6 +243,9 @@ pub(super) fn read_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Err(format!("{text:?} does not begin with /"));
     }
+    if text == HEALTH_PATH {
+        return Err(format!("{text:?} is the health check's path; choose another"));
+    }
     match text.chars().find(|&c| !c.is_ascii_graphic() || c == '?' || c == '#') {
         Some(found) => {
             Err(format!("{text:?} holds {found:?}, which no path of a request holds; write it percent-encoded"))
@@ -194,17 +254,31 @@ pub(super) fn read_path(text: &str) -> Result<String, String> {
     }
 }
 
-/// `-` is standard output, so that a flag can win over a file's key.
-fn read_log_file(text: &str) -> Result<Option<PathBuf>, String> {
-    if text == "-" {
-        return Ok(None);
-    }
-    if text.is_empty() || text.ends_with('/') {
-        return Err(format!("{text:?} is no file; write a path, or - for standard output"));
+pub(super) fn read_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text == "-" || text.ends_with('/') {
+        return Err(format!("{text:?} is no file; write a path"));
     }
     without_control_characters(text)?;
-    // The file is opened anew while the daemon runs, so what it is relative to must not change.
-    std::path::absolute(text).map(Some).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
+    // Files are opened anew while the daemon runs, so what they are relative to must not change.
+    std::path::absolute(text).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
+}
+
+fn read_files(texts: &[String]) -> Result<Vec<PathBuf>, String> {
+    texts.iter().map(|text| read_file(text)).collect()
+}
+
+fn shown(files: &[PathBuf]) -> Vec<String> {
+    files.iter().map(|file| file.display().to_string()).collect()
+}
+
+/// `NAME` or `NAME:GROUP`; whether they exist is the system's to say, at start.
+pub(super) fn read_user(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split(':').collect();
+    let is_name = |name: &&str| !name.is_empty() && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    if parts.len() <= 2 && parts.iter().all(is_name) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is no user; write NAME or NAME:GROUP"))
 }
 
 fn read_log_format(text: &str) -> Result<LogFormat, String> {

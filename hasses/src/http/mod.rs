@@ -6,7 +6,7 @@ mod response;
 
 pub use query::{Query, parse_query};
 pub use request::{Method, Parsed, Request, parse_head};
-pub use response::{After, Date, Endpoint, Refusal, Status};
+pub use response::{After, Date, Endpoint, HEALTH_PATH, Refusal, Status};
 
 use hasses_client::wire::{SubscriberId, TopicPattern};
 
@@ -52,19 +52,28 @@ pub struct Subscription {
 /// Longest `User-Agent` that is kept for the client list, in bytes. Browsers' have 80 to 130.
 const MAX_AGENT_BYTES: usize = 255;
 
-/// Decides about a complete request head.
+/// Decides about a complete request head. `room` is asked only for a subscription that nothing else stands against.
 #[must_use]
-pub fn decide(request: &Request<'_>, endpoint: &Endpoint, room: Room, max_topics: usize, date: &str) -> Decision {
+pub fn decide(
+    request: &Request<'_>,
+    endpoint: &Endpoint,
+    room: impl FnOnce() -> Room,
+    max_topics: usize,
+    date: &str,
+) -> Decision {
     let refuse = |refusal: Refusal| Decision::Refuse(endpoint.refusal(&refusal, Some(request), date));
     let on_path = request.path == endpoint.path;
     let everything = request.path == "*" && request.method == Method::Options;
+    if request.path == HEALTH_PATH && matches!(request.method, Method::Get | Method::Head) {
+        return Decision::Answer(endpoint.health(request, date));
+    }
     if !on_path && !everything {
         let text = format!("there is nothing at {:?}; events are at {}", request.path, endpoint.path);
         return refuse(Refusal::new(Status::NotFound, text));
     }
     match request.method {
         Method::Get => match parse_query(request.query, max_topics) {
-            Ok(query) => match room {
+            Ok(query) => match room() {
                 Room::Full(retry) => Decision::ComeBackLater(endpoint.come_back_later(request, retry, date)),
                 Room::Free => Decision::Subscribe(Box::new(Subscription {
                     patterns: query.patterns,

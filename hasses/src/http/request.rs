@@ -1,5 +1,7 @@
 //! A request head: RFC 9112, with everything that two parties could read differently refused.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::http::response::{Refusal, Status};
 use crate::sse::Framing;
 
@@ -36,6 +38,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// `User-Agent`, where it is text.
     pub agent: Option<&'a str>,
+    /// The lines of `X-Forwarded-For`.
+    forwarded_for: Vec<&'a str>,
     /// `Access-Control-Request-Method` was there: a CORS preflight (Fetch standard, "CORS-preflight request").
     pub preflight: bool,
     /// The client asked for the connection to be closed after the answer.
@@ -58,6 +62,18 @@ impl Request<'_> {
     #[must_use]
     pub fn framing(&self) -> Framing {
         if self.minor == 0 { Framing::Plain } else { Framing::Chunked }
+    }
+
+    /// The addresses of `X-Forwarded-For` from the last, which the nearest proxy wrote, to the first; `None` for what is no
+    /// address (`unknown`). Some proxies write ports.
+    pub fn forwarded_for(&self) -> impl Iterator<Item = Option<IpAddr>> {
+        let written = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(','));
+        written.map(|text| {
+            let text = text.trim();
+            let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            let address = bracketed.unwrap_or(text).parse().ok();
+            address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        })
     }
 }
 
@@ -128,6 +144,7 @@ fn parse_whole(head: &[u8]) -> Result<Request<'_>, Refusal> {
         minor: parsed.version.unwrap_or_default(),
         origin: None,
         agent: None,
+        forwarded_for: Vec::new(),
         preflight: false,
         close: false,
     };
@@ -202,6 +219,8 @@ fn read_headers<'a>(headers: &[httparse::Header<'a>], request: &mut Request<'a>)
             request.origin = text;
         } else if is("user-agent") {
             request.agent = text;
+        } else if is("x-forwarded-for") {
+            request.forwarded_for.extend(text);
         } else if is("access-control-request-method") {
             request.preflight = true;
         } else if is("connection") {

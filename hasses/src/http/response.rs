@@ -10,6 +10,8 @@ use crate::config::Cors;
 use crate::http::request::{Method, Request};
 use crate::sse::{Framing, LAST_CHUNK, Rendered};
 
+/// Where a load balancer asks whether the daemon serves.
+pub const HEALTH_PATH: &str = "/healthz";
 const SERVER: &str = concat!("hasses/", env!("CARGO_PKG_VERSION"));
 /// What pages may send beside the headers that are always allowed; classic's list.
 const ALLOWED_HEADERS: &str = "cache-control, last-event-id, X-Requested-With";
@@ -143,6 +145,24 @@ impl Endpoint {
             let _ = write!(head, "Access-Control-Max-Age: {PREFLIGHT_SECONDS}\r\n");
         }
         head.push_str("Allow: GET, HEAD, OPTIONS\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        head.into_bytes()
+    }
+
+    /// The answer to a health check.
+    #[must_use]
+    pub fn health(&self, request: &Request<'_>, date: &str) -> Vec<u8> {
+        const BODY: &str = "ok\n";
+        let mut head = String::with_capacity(256);
+        self.begin(&mut head, "200 OK", Some(request), date);
+        let _ = write!(
+            head,
+            "Cache-Control: no-store\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {}\r\n\r\n",
+            BODY.len()
+        );
+        if request.method != Method::Head {
+            head.push_str(BODY);
+        }
         head.into_bytes()
     }
 

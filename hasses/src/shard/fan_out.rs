@@ -40,7 +40,7 @@ impl Shard {
     /// Sends an event to everybody whom it reaches, or puts it into their outboxes; gives how many they are.
     pub(super) fn fan_out(&mut self, event: &Event, company: Company) -> u64 {
         let stamp = self.next_stamp();
-        let limit = self.shared.config.limits.outbox;
+        let limit = self.settings.limits.outbox;
         let mut direct = if company == Company::Alone { MOST_DIRECT } else { 0 };
         let mut matched = 0;
         let mut slow = Vec::new();
@@ -56,7 +56,7 @@ impl Shard {
                     return;
                 }
                 matched += 1;
-                if direct > 0 && connection.outbox.is_empty() {
+                if direct > 0 && connection.takes_directly() {
                     direct = if direct % LOOK == 0 && !messages.is_empty() { 0 } else { direct - 1 };
                     let (bytes, range) = event.rendered.as_framed(connection.framing);
                     let whole = range.len();
@@ -107,7 +107,7 @@ impl Shard {
     pub(super) fn disconnect_slow(&mut self, slot: Slot) {
         let connection = &self.connections[slot as usize];
         let lost = connection.outbox.bytes();
-        let limit = self.shared.config.limits.outbox;
+        let limit = self.settings.limits.outbox;
         let counters = &self.shared.counters;
         counters.slow_disconnects.fetch_add(1, Relaxed);
         counters.slow_lost_bytes.fetch_add(lost as u64, Relaxed);

@@ -1,14 +1,15 @@
 //! The life of a connection but for its subscribing: adopted, kept alive, ended, closed.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tracing::{debug, error};
 
-use crate::connection::{Connection, Peer, Phase};
+use crate::arrival::Newcomer;
+use crate::connection::{Connection, Phase};
 use crate::index::Slot;
+use crate::settings::Settings;
 use crate::shard::{Shard, narrow};
 use crate::sse::{Framing, LAST_CHUNK};
 use crate::wheel::Millis;
@@ -17,14 +18,16 @@ use crate::wheel::Millis;
 const LAST_GRACE: Millis = 1_000;
 
 impl Shard {
-    pub(super) fn adopt(&mut self, socket: OwnedFd, peer: Peer) {
+    pub(super) fn adopt(&mut self, newcomer: Newcomer) {
         if self.ending.is_some() {
-            drop(socket);
+            drop(newcomer);
             return self.count_closed();
         }
         let number = self.shared.next_client.fetch_add(1, Relaxed);
         self.generation = self.generation.wrapping_add(1);
-        let connection = Connection::new(socket, peer, number, self.generation, self.now);
+        let (peer, is_secured) = (newcomer.peer, newcomer.tls.is_some());
+        let from_proxy = self.settings.proxies.trust(peer.ip());
+        let connection = Connection::new(newcomer, from_proxy, number, self.generation, self.now);
         debug!("client {number} connected from {peer}");
         let slot = narrow(self.connections.insert(connection));
         let watched = self.readiness.watch(&self.connections[slot as usize], self.key(slot));
@@ -33,13 +36,29 @@ impl Shard {
             return self.close(slot);
         }
         self.schedule(slot);
+        if is_secured {
+            // The request may have come with the end of the handshake, and then nothing tells of it; and tickets wait to go out.
+            self.flush(slot);
+            let key = u64::from(self.generation) << 32 | u64::from(slot);
+            if self.slot(key).is_some() {
+                self.read(slot);
+            }
+        }
+    }
+
+    /// From now on these settings hold.
+    pub(super) fn take_settings(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+        // Heartbeats and ends may be due sooner now.
+        let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
+        slots.into_iter().for_each(|slot| self.schedule(slot));
     }
 
     /// Makes sure that the wheel brings this connection up in time.
     pub(super) fn schedule(&mut self, slot: Slot) {
         let key = self.key(slot);
         let connection = &mut self.connections[slot as usize];
-        let due = connection.due(&self.shared.config.limits);
+        let due = connection.due(&self.settings.limits);
         if due < connection.timer {
             connection.timer = self.wheel.insert(key, due);
         }
@@ -47,7 +66,7 @@ impl Shard {
 
     pub(super) fn on_timer(&mut self, key: u64) {
         let Some(slot) = self.slot(key) else { return };
-        let limits = &self.shared.config.limits;
+        let limits = &self.settings.limits;
         let connection = &mut self.connections[slot as usize];
         if connection.timer > self.now {
             // It got an earlier entry since this one was made.
@@ -114,10 +133,17 @@ impl Shard {
 
     /// Takes a connection out of its topics.
     pub(super) fn leave(&mut self, slot: Slot) {
-        if self.connections[slot as usize].phase == Phase::Subscribed {
-            self.index.unsubscribe(slot);
-            self.shared.counters.subscribers.fetch_sub(1, Relaxed);
+        let connection = &mut self.connections[slot as usize];
+        if connection.phase != Phase::Subscribed {
+            return;
         }
+        if std::mem::take(&mut connection.counted)
+            && let Some(address) = connection.peer.ip()
+        {
+            self.shared.addresses.leave(address);
+        }
+        self.index.unsubscribe(slot);
+        self.shared.counters.subscribers.fetch_sub(1, Relaxed);
     }
 
     /// Closes a connection at once.
@@ -132,8 +158,7 @@ impl Shard {
 
     fn count_closed(&self) {
         self.load.fetch_sub(1, Relaxed);
-        self.shared.counters.connections.fetch_sub(1, Relaxed);
-        self.shared.descriptor_freed.notify_additional(1);
+        self.shared.count_closed();
     }
 
     pub(super) fn end_all(&mut self) {

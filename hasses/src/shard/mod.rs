@@ -11,7 +11,6 @@ mod subscribe;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -24,12 +23,14 @@ use smol::Timer;
 use tracing::error;
 
 use self::fan_out::Company;
+use crate::arrival::Newcomer;
 use crate::batch::{Batch, Step};
-use crate::connection::{Connection, Flushed, Peer, Phase};
+use crate::connection::{Connection, Flushed, Phase};
 use crate::http::Date;
 use crate::index::{Index, Slot};
 use crate::outbox::Pool;
 use crate::readiness::{Readiness, Ready};
+use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::sse::Rendered;
 use crate::wheel::{Millis, Wheel};
@@ -47,7 +48,9 @@ pub enum Message {
     /// Commands, in the hub's order.
     Batch(Arc<Batch>),
     /// A connection to serve.
-    Adopt(OwnedFd, Peer),
+    Adopt(Newcomer),
+    /// Settings that hold from now on.
+    Settings(Arc<Settings>),
     /// End every stream, then yourself.
     End,
 }
@@ -56,6 +59,7 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Shard {
     shared: Arc<Shared>,
+    settings: Arc<Settings>,
     messages: Receiver<Message>,
     /// Connections of this shard, seen by those who choose a shard for the next.
     load: Arc<AtomicUsize>,
@@ -86,6 +90,7 @@ impl Shard {
     pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, load: Arc<AtomicUsize>) -> io::Result<Self> {
         Ok(Self {
             now: shared.millis(),
+            settings: shared.settings(),
             shared,
             messages,
             load,
@@ -191,7 +196,8 @@ impl Shard {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Batch(batch) => self.on_batch(&batch),
-            Message::Adopt(socket, peer) => self.adopt(socket, peer),
+            Message::Adopt(newcomer) => self.adopt(newcomer),
+            Message::Settings(settings) => self.take_settings(settings),
             Message::End => self.end_all(),
         }
     }

@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::debug;
 
-use crate::connection::{Connection, Phase, Received};
-use crate::http::{Decision, Parsed, Refusal, Room, Status, Subscription, decide, parse_head};
+use crate::config::Proxies;
+use crate::connection::{Connection, Peer, Phase, Received};
+use crate::http::{Decision, Parsed, Refusal, Request, Room, Status, Subscription, decide, parse_head};
 use crate::index::Slot;
+use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::shared::Shared;
 
@@ -46,7 +48,7 @@ impl Shard {
             held.extend_from_slice(&self.scratch[..count]);
         }
         let bytes = held.as_ref().map_or(&self.scratch[..count], |held| held.as_slice());
-        let limits = &self.shared.config.limits;
+        let limits = &self.settings.limits;
         let decision = match parse_head(bytes, limits.max_head) {
             Parsed::Incomplete => {
                 connection.head = held.or_else(|| Some(Box::new(self.scratch[..count].to_vec())));
@@ -54,12 +56,18 @@ impl Shard {
             }
             Parsed::Refused(refusal) => {
                 debug!("client {} ({}) is refused: {}", connection.number, connection.peer, refusal.text);
-                Decision::Refuse(self.shared.endpoint.refusal(&refusal, None, self.date.now()))
+                Decision::Refuse(self.settings.endpoint.refusal(&refusal, None, self.date.now()))
             }
             // Bytes behind the head belong to no request: browsers and proxies wait for an answer before they send another.
             Parsed::Complete(request, _) => {
-                let room = if reinit { Room::Free } else { room(&self.shared) };
-                decide(&request, &self.shared.endpoint, room, limits.max_topics, self.date.now())
+                if connection.from_proxy {
+                    let client = client_of(connection.peer, &request, &self.settings.proxies);
+                    rename(connection, client, &self.shared);
+                }
+                let room = || {
+                    if reinit { Room::Free } else { room(connection, &self.shared, &self.settings) }
+                };
+                decide(&request, &self.settings.endpoint, room, limits.max_topics, self.date.now())
             }
         };
         self.carry_out(slot, decision, reinit);
@@ -77,7 +85,8 @@ impl Shard {
             Decision::Answer(answer) => self.answer_and_end(slot, answer),
             Decision::ComeBackLater(answer) => {
                 self.shared.counters.refused.fetch_add(1, Relaxed);
-                debug!("client {}: the limit of subscribers is reached", self.number(slot));
+                let connection = &self.connections[slot as usize];
+                debug!("client {} ({}) is told to come back later", connection.number, connection.peer);
                 self.answer_and_end(slot, answer);
             }
             Decision::Refuse(answer) => {
@@ -92,7 +101,7 @@ impl Shard {
             // Whoever asks anew without reading the answers is as slow as one that does not read its events.
             let waiting = self.connections[slot as usize].outbox.bytes();
             let more = subscription.head.len() + self.comment.len();
-            if waiting > 0 && waiting + more > self.shared.config.limits.outbox {
+            if waiting > 0 && waiting + more > self.settings.limits.outbox {
                 return self.disconnect_slow(slot);
             }
             self.leave(slot);
@@ -124,11 +133,11 @@ impl Shard {
         let counters = &self.shared.counters;
         counters.head_timeouts.fetch_add(1, Relaxed);
         counters.bad_requests.fetch_add(1, Relaxed);
-        let seconds = self.shared.config.limits.head_timeout.as_secs_f32();
+        let seconds = self.settings.limits.head_timeout.as_secs_f32();
         let text = format!("the request head was not complete within {seconds} s");
         debug!("client {}: {text}", self.number(slot));
         let refusal = Refusal::new(Status::HeadTimeout, text);
-        let answer = self.shared.endpoint.refusal(&refusal, None, self.date.now());
+        let answer = self.settings.endpoint.refusal(&refusal, None, self.date.now());
         self.answer_and_end(slot, answer);
     }
 
@@ -146,10 +155,50 @@ impl Shard {
 
 /// Whether one more subscriber can be taken, and if not, when to come back: up to twice the shortest time, so that those who
 /// were refused together do not come back together.
-fn room(shared: &Shared) -> Room {
-    if shared.counters.subscribers.load(Relaxed) < shared.max_subscribers as u64 {
+fn room(connection: &mut Connection, shared: &Shared, settings: &Settings) -> Room {
+    if shared.counters.subscribers.load(Relaxed) < settings.max_subscribers as u64
+        && enters(connection, shared, settings)
+    {
         return Room::Free;
     }
-    let shortest = shared.config.limits.retry.as_millis();
+    let shortest = settings.limits.retry.as_millis();
     Room::Full(shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0))))
+}
+
+/// Whether one more of this address can be taken; it is counted then.
+fn enters(connection: &mut Connection, shared: &Shared, settings: &Settings) -> bool {
+    let (Some(limit), Some(address)) = (settings.limits.max_subscribers_per_address, connection.peer.ip()) else {
+        return true;
+    };
+    connection.counted = shared.addresses.enter(address, limit);
+    if !connection.counted {
+        shared.counters.refused_by_address.fetch_add(1, Relaxed);
+    }
+    connection.counted
+}
+
+/// A connection is somebody else's from now on: proxies reuse theirs.
+fn rename(connection: &mut Connection, client: Peer, shared: &Shared) {
+    if connection.counted && connection.peer.ip() != client.ip() {
+        if let Some(before) = connection.peer.ip() {
+            shared.addresses.leave(before);
+        }
+        // It is in already, so it stays, whatever the limit.
+        connection.counted = client.ip().is_some_and(|address| shared.addresses.enter(address, usize::MAX));
+    }
+    connection.peer = client;
+}
+
+/// Whom a trusted proxy names: the last address of `X-Forwarded-For` that is not a trusted proxy's own. What stands before it
+/// was written by whom nobody vouches for.
+fn client_of(proxy: Peer, request: &Request<'_>, proxies: &Proxies) -> Peer {
+    let mut client = proxy;
+    for address in request.forwarded_for() {
+        let Some(address) = address else { break };
+        client = Peer::Behind(address);
+        if !proxies.trust(Some(address)) {
+            break;
+        }
+    }
+    client
 }

@@ -85,7 +85,7 @@ fn unambiguous(head: &[u8], request: &Request<'_>) {
 
 fn answered(request: &Request<'_>) {
     for (endpoint, room) in endpoints().into_iter().flat_map(|it| [(it.clone(), Room::Free), (it, Room::Full(5000))]) {
-        match decide(request, &endpoint, room, MAX_TOPICS, DATE) {
+        match decide(request, &endpoint, || room, MAX_TOPICS, DATE) {
             Decision::Subscribe(subscription) => {
                 assert!(request.path == endpoint.path && request.method == Method::Get, "{request:?}");
                 assert!((1..=MAX_TOPICS).contains(&subscription.patterns.len()), "{:?}", subscription.patterns);
