@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt as _};
+use smol::lock::SemaphoreGuardArc;
 use smol::{Executor, Timer};
 use tracing::{debug, error, warn};
 
@@ -15,6 +16,13 @@ use crate::sources::Context;
 
 /// Pause after accepting failed: long enough not to spin, short enough for a publisher not to notice.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How connections come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Tcp,
+    Unix,
+}
 
 /// A connection with a name for the log and the quiet time that holds for it.
 pub(crate) struct Connection<S> {
@@ -25,7 +33,7 @@ pub(crate) struct Connection<S> {
 
 /// Accepts until dropped. At the limit of control connections it waits for one to end: a publisher that writes and closes
 /// is served late rather than lost.
-pub(crate) async fn serve<S, F>(address: &str, context: Context, accept: impl Fn() -> F)
+pub(crate) async fn serve<S, F>(address: &str, over: Over, context: Context, accept: impl Fn() -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = io::Result<Connection<S>>>,
@@ -39,10 +47,10 @@ where
                 Ok(connection) => {
                     failing = false;
                     // Taken with a connection in hand: a source to which nobody connects keeps no place from the others.
-                    let permit = match context.permits.try_acquire_arc() {
-                        Some(permit) => {
+                    let permits = match try_acquire(&context, over) {
+                        Some(permits) => {
                             full = false;
-                            permit
+                            permits
                         }
                         None => {
                             // Said once, not for everybody who waits.
@@ -52,7 +60,7 @@ where
                                      for one to end"
                                 );
                             }
-                            context.permits.acquire_arc().await
+                            acquire(&context, over).await
                         }
                     };
                     let context = context.clone();
@@ -61,7 +69,7 @@ where
                         let stats = context.stats.clone();
                         run(connection, context).await;
                         stats.connections.fetch_sub(1, Relaxed);
-                        drop(permit);
+                        drop(permits);
                     };
                     // Ended by the end of its stream, or with the executor.
                     sessions.spawn(session).detach();
@@ -77,6 +85,25 @@ where
         }
     };
     sessions.run(accepting).await;
+}
+
+/// The places that a connection takes.
+type Permits = (Option<SemaphoreGuardArc>, SemaphoreGuardArc);
+
+fn try_acquire(context: &Context, over: Over) -> Option<Permits> {
+    let tcp = match over {
+        Over::Tcp => Some(context.tcp_permits.try_acquire_arc()?),
+        Over::Unix => None,
+    };
+    Some((tcp, context.permits.try_acquire_arc()?))
+}
+
+async fn acquire(context: &Context, over: Over) -> Permits {
+    let tcp = match over {
+        Over::Tcp => Some(context.tcp_permits.acquire_arc().await),
+        Over::Unix => None,
+    };
+    (tcp, context.permits.acquire_arc().await)
 }
 
 async fn run<S: AsyncRead + AsyncWrite + Unpin>(connection: Connection<S>, context: Context) {

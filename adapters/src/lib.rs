@@ -10,6 +10,7 @@
 mod connections;
 mod error;
 mod fifo;
+mod foreign;
 mod inbox;
 mod passed;
 mod session;

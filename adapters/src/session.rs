@@ -12,6 +12,7 @@ use hasses_client::wire::{Answer, Command, Decoder, Form, Frame, Framing, Reply,
 use smol::Timer;
 use tracing::{debug, error, info, warn};
 
+use crate::foreign::{Opening, opening};
 use crate::sources::Context;
 
 /// Bytes taken from a stream at one time; with one submission under way this is also what bounds a submission, one long
@@ -40,6 +41,8 @@ pub struct Session {
     /// The quiet time of messages that come in pieces.
     long_quiet: Duration,
     decoder: Decoder,
+    /// The first bytes, until they tell whether this is the control protocol.
+    held: Option<Vec<u8>>,
     context: Context,
 }
 
@@ -62,7 +65,9 @@ impl Session {
             form,
             shared: way == Way::InOnly,
         });
-        Self { peer, way, quiet, long_quiet: settings.quiet_remote, decoder, context }
+        // Whoever may open a FIFO is no web page.
+        let held = (way == Way::Both && form.is_none()).then(Vec::new);
+        Self { peer, way, quiet, long_quiet: settings.quiet_remote, decoder, held, context }
     }
 
     /// Serves the stream until it ends.
@@ -76,11 +81,19 @@ impl Session {
             let mut frames = Vec::new();
             match event {
                 Event::Bytes(count) => {
-                    self.decoder.push(&buffer[..count]);
+                    if let Some(name) = self.take(&buffer[..count]) {
+                        return self.turn_away(name, &mut stream).await;
+                    }
                     frames.extend(std::iter::from_fn(|| self.decoder.next_frame()));
                 }
-                Event::Quiet => frames.extend(self.decoder.quiet()),
-                Event::End => frames.extend(self.decoder.finish()),
+                Event::Quiet => {
+                    self.release();
+                    frames.extend(self.decoder.quiet());
+                }
+                Event::End => {
+                    self.release();
+                    frames.extend(self.decoder.finish());
+                }
             }
             self.decoder.shrink();
             self.carry_out(frames, &mut stream).await?;
@@ -90,9 +103,44 @@ impl Session {
         }
     }
 
+    /// Takes bytes that came; gives the name of the protocol where it is another one.
+    fn take(&mut self, bytes: &[u8]) -> Option<&'static str> {
+        let Some(held) = &mut self.held else {
+            self.decoder.push(bytes);
+            return None;
+        };
+        held.extend_from_slice(bytes);
+        match opening(held) {
+            Opening::Control => self.release(),
+            Opening::Unknown => {}
+            Opening::Foreign(name) => return Some(name),
+        }
+        None
+    }
+
+    /// What was held back is the control protocol.
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.decoder.push(&held);
+        }
+    }
+
+    /// Ends a connection that speaks another protocol; nothing of it was read as a command.
+    async fn turn_away<S: AsyncWrite + Unpin>(self, name: &str, stream: &mut S) -> io::Result<()> {
+        self.context.stats.refused_commands.fetch_add(1, Relaxed);
+        info!("connection from {} speaks {name}, not the control protocol; closed", self.peer);
+        if name == "HTTP" {
+            let body = "This is the control port of hasses; subscribers connect to another one.\n";
+            let head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ";
+            stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+        }
+        Ok(())
+    }
+
     async fn next_event<S: AsyncRead + Unpin>(&self, stream: &mut S, buffer: &mut [u8]) -> io::Result<Event> {
         let read = stream.read(buffer);
-        let count = if self.decoder.awaits_quiet() {
+        let holds = self.held.as_ref().is_some_and(|held| !held.is_empty());
+        let count = if holds || self.decoder.awaits_quiet() {
             let quiet = async {
                 Timer::after(self.quiet()).await;
                 Ok(usize::MAX)

@@ -142,6 +142,9 @@ pub struct Context {
     pub current: Current,
     /// One permit a control connection, all sources together.
     pub permits: Arc<Semaphore>,
+    /// One permit more for each that comes over TCP; some less than the others, so that the machine's own administrator gets in
+    /// over a Unix socket when publishers have taken all.
+    pub tcp_permits: Arc<Semaphore>,
     /// Counters of all sources together.
     pub stats: Arc<ControlStats>,
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use async_io::Async;
 use rustix::net::sockopt;
 
-use crate::connections::{self, Connection};
+use crate::connections::{self, Connection, Over};
 use crate::error::OpenError;
 use crate::sources::{Context, ControlSource, Opened, Settings};
 use crate::url::SourceUrl;
@@ -68,7 +68,7 @@ impl ControlSource for Tcp {
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let current = context.current.clone();
-            connections::serve(&self.address(), context, || async {
+            connections::serve(&self.address(), Over::Tcp, context, || async {
                 let (stream, peer) = self.listener.accept().await?;
                 // Answers shall go out at once, and a publisher that vanished shall not hold its place for good.
                 sockopt::set_tcp_nodelay(&stream, true)?;

@@ -12,7 +12,7 @@ use async_io::Async;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::connections::{self, Connection};
+use crate::connections::{self, Connection, Over};
 use crate::error::OpenError;
 use crate::sources::{Context, ControlSource, Opened, Settings};
 use crate::url::SourceUrl;
@@ -169,7 +169,7 @@ impl ControlSource for Unix {
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let current = context.current.clone();
-            connections::serve(&self.address(), context, || async {
+            connections::serve(&self.address(), Over::Unix, context, || async {
                 let (stream, _) = self.listener.accept().await?;
                 Ok(Connection { stream, peer: self.address(), quiet: current.settings().quiet_local })
             })

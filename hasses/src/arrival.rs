@@ -104,7 +104,7 @@ where
 async fn read_header(stream: &mut (impl AsyncRead + Unpin), peer: Peer) -> Result<Peer, Failure> {
     let mut header = vec![0; SIGNATURE.len()];
     stream.read_exact(&mut header).await.map_err(incomplete)?;
-    if &header == SIGNATURE {
+    if header == SIGNATURE {
         header.resize(16, 0);
         stream.read_exact(&mut header[12..]).await.map_err(incomplete)?;
         let length = usize::from(u16::from_be_bytes([header[14], header[15]]));

@@ -96,10 +96,13 @@ impl Daemon {
         let channels = handles.iter().map(|handle| handle.messages.clone()).collect();
         let hub = Hub::new(shared.clone(), channels, shared.config.limits.in_flight);
         let current = Current::new(control_settings);
+        let places = shared.config.limits.max_control_connections;
         let context = Context {
             inbox: inbox.clone(),
             current: current.clone(),
-            permits: Arc::new(Semaphore::new(shared.config.limits.max_control_connections)),
+            permits: Arc::new(Semaphore::new(places)),
+            // A quarter, at most eight, is kept for Unix sockets; one that is the only place is anybody's.
+            tcp_permits: Arc::new(Semaphore::new(places - (places / 4).min(8))),
             stats: shared.control.clone(),
         };
         let (stop, stopped) = async_channel::bounded::<()>(1);

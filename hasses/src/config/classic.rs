@@ -12,7 +12,7 @@ use hasses_client::wire::{Delimiter, LogLevel};
 
 use super::error::ConfigError;
 use super::settings::{read_file, read_path, read_user, without_control_characters};
-use super::words::nearest;
+use super::words;
 use super::{Certificates, Config, ListenAddress, LogFormat, Service, cors, delimiter};
 
 /// Name, value and effect of every switch, in the order of classic's help.
@@ -70,8 +70,8 @@ impl<'a> Reading<'a> {
             None => (&switch.text[1..], None),
         };
         let place = &switch.place;
-        match (SWITCHES.iter().find(|(known, _, _)| *known == name), value) {
-            (None, _) => self.faults.push(format!("{place}unknown switch {}; {}", switch.text, hint(name))),
+        match (find(name), value) {
+            (None, _) => self.faults.push(format!("{place}unknown switch {}{}", switch.text, hint(name))),
             (Some((_, Some(_), _)), Some("")) => self.faults.push(format!("{place}-{name}= has no value")),
             (Some((_, Some(wanted), _)), None) => {
                 self.faults.push(format!("{place}-{name} needs a value: -{name}={wanted}"));
@@ -228,11 +228,19 @@ pub(super) fn form((name, value, _): &(&str, Option<&str>, &str)) -> String {
 
 fn hint(name: &str) -> String {
     if super::settings::setting(name).is_some() {
-        return format!("modern flags have two dashes: --{name}");
+        return format!("; modern flags have two dashes: --{name}");
     }
-    let closest = nearest(name, SWITCHES.iter().map(|(known, _, _)| *known));
-    let known = SWITCHES.iter().find(|(known, _, _)| Some(*known) == closest);
-    format!("the nearest is {} (-h lists all)", known.map(form).unwrap_or_default())
+    let written = |name: &str| find(name).map(form).unwrap_or_default();
+    words::hint(name, SWITCHES.iter().map(|(known, _, _)| *known), written) + " (-h lists all)"
+}
+
+fn find(name: &str) -> Option<&'static (&'static str, Option<&'static str>, &'static str)> {
+    SWITCHES.iter().find(|(known, _, _)| *known == name)
+}
+
+/// Whether this is a switch that wants a value and has none.
+pub(super) fn takes_value(switch: &str) -> bool {
+    find(switch.trim_start_matches('-')).is_some_and(|(_, value, _)| value.is_some())
 }
 
 /// For the SSE port 0 lets the system choose. For control it may have been meant as "none", so it is refused rather

@@ -97,7 +97,7 @@ fn notes_say_where_the_modern_default_would_be_safer() {
 #[test]
 fn what_is_wrong_is_said_and_ends_with_exit_code_1() {
     for (line, part) in [
-        ("-frob", "unknown switch -frob; the nearest is"),
+        ("-frob", "unknown switch -frob (-h lists all)"),
         ("-port=80", "unknown switch -port=80; the nearest is -p=PORT"),
         ("-listen=127.0.0.1:1", "unknown switch -listen=127.0.0.1:1; modern flags have two dashes: --listen"),
         ("-p", "-p needs a value: -p=PORT"),

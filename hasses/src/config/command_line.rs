@@ -9,8 +9,9 @@ use std::ffi::OsString;
 use argh::{ArgsInfo as _, FlagInfo, FlagInfoKind, FromArgs as _, Optionality};
 
 use super::arguments::Arguments;
+use super::classic::takes_value;
 use super::error::ConfigError;
-use super::words::nearest;
+use super::words::hint;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) fn read<A: Into<OsString>>(words: impl IntoIterator<Item = A>) -> Res
                 switches.push(word);
                 continue;
             }
-            _ => return Err(usage(&format!("unexpected argument {word:?}: flags begin with two dashes"))),
+            _ => return Err(usage(&unexpected(&word, switches.last()))),
         }
         let (name, joined) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -64,6 +65,13 @@ pub(super) fn read<A: Into<OsString>>(words: impl IntoIterator<Item = A>) -> Res
     Ok(CommandLine::Flags { arguments, switches })
 }
 
+fn unexpected(word: &str, before: Option<&String>) -> String {
+    match before.filter(|switch| takes_value(switch)) {
+        Some(switch) => format!("unexpected argument {word:?}; if it is the value of {switch}, write {switch}={word}"),
+        None => format!("unexpected argument {word:?}: flags begin with two dashes"),
+    }
+}
+
 fn text(word: OsString) -> Result<String, ConfigError> {
     word.into_string().map_err(|word| usage(&format!("argument {word:?} is not UTF-8")))
 }
@@ -73,8 +81,8 @@ fn known<'a>(flags: &'a [FlagInfo<'a>], name: &str) -> Result<&'a FlagInfo<'a>, 
         return Ok(flag);
     }
     let names = flags.iter().map(|flag| flag.long.trim_start_matches('-'));
-    let hint = nearest(name.trim_start_matches('-'), names).unwrap_or("help");
-    Err(usage(&format!("unknown flag {name}; the nearest is --{hint}")))
+    let hint = hint(name.trim_start_matches('-'), names, |name| format!("--{name}"));
+    Err(usage(&format!("unknown flag {name}{hint}")))
 }
 
 fn no_value(name: &str, joined: Option<String>) -> Result<Option<String>, ConfigError> {
@@ -159,10 +167,12 @@ mod tests {
             (&["--path=/a", "--path=/b"], "--path is given twice"),
             (&["--check=yes"], "--check takes no value, but got \"yes\""),
             (&["8080"], "unexpected argument \"8080\""),
+            (&["-p", "8080"], "unexpected argument \"8080\"; if it is the value of -p, write -p=8080"),
             (&["--"], "unexpected argument \"--\""),
             (&["-"], "unexpected argument \"-\""),
             (&[""], "unexpected argument \"\""),
-            (&["--=x"], "unknown flag --;"),
+            (&["--=x"], "unknown flag -- ("),
+            (&["--frob"], "unknown flag --frob ("),
         ] {
             let error = read(words.iter().copied()).expect_err("an error");
             assert!(error.text.contains(part), "{words:?}: {error}");

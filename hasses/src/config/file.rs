@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
 use super::settings::{Setting, Value, setting, settings};
-use super::words::nearest;
+use super::words::hint;
 
 /// One key of the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ fn known(key: &str) -> Result<Setting, String> {
     if ["config", "classic-config", "check", "version", "help"].contains(&key) {
         return Err(format!("{key:?} is a flag of the command line only"));
     }
-    let hint = nearest(key, settings().map(|setting| setting.name)).unwrap_or_default();
-    Err(format!("unknown key {key:?}; the nearest is {hint:?}"))
+    let hint = hint(key, settings().map(|setting| setting.name), |name| format!("{name:?}"));
+    Err(format!("unknown key {key:?}{hint}"))
 }
 
 fn texts(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {

@@ -66,17 +66,21 @@ pub fn load<A: Into<OsString>>(
 fn modern(arguments: &Arguments, environment: &Environment) -> Result<Config, ConfigError> {
     let mut config = Config { shards: default_shards(environment.cores), ..Config::default() };
     let (mut control_given, mut listen_given) = (false, false);
+    let mut faults = Vec::new();
     // The file's values are read also where a flag wins: a fault in them is one all the same.
     for entry in configuration_file(arguments)? {
         let place = format!("{}:{}: {}", arguments.config.as_deref().unwrap_or_default(), entry.line, entry.name);
-        apply(&mut config, entry.name, &entry.texts, &place)?;
+        faults.extend(apply(&mut config, entry.name, &entry.texts, &place).err());
         control_given |= entry.name == "control";
         listen_given |= entry.name == "listen";
     }
     for (name, texts) in arguments.settings() {
-        apply(&mut config, name, &texts, &format!("--{name}"))?;
+        faults.extend(apply(&mut config, name, &texts, &format!("--{name}")).err());
         control_given |= name == "control";
         listen_given |= name == "listen";
+    }
+    if !faults.is_empty() {
+        return Err(ConfigError::usage(faults.join("\n")));
     }
     if !listen_given && !config.listen_tls.is_empty() {
         // Whoever asks for TLS has not asked for a plain port beside it.
@@ -101,12 +105,12 @@ fn configuration_file(arguments: &Arguments) -> Result<Vec<file::Entry>, ConfigE
     file::read(path, &text)
 }
 
-fn apply(config: &mut Config, name: &str, texts: &[String], place: &str) -> Result<(), ConfigError> {
+fn apply(config: &mut Config, name: &str, texts: &[String], place: &str) -> Result<(), String> {
     let outcome = match setting(name) {
         Some(setting) => setting.apply(config, texts),
         None => Err("it is no setting".to_owned()),
     };
-    outcome.map_err(|fault| ConfigError::usage(format!("{place}: {fault}")))
+    outcome.map_err(|fault| format!("{place}: {fault}"))
 }
 
 fn classic(arguments: &Arguments, words: Vec<String>, environment: &Environment) -> Result<Config, ConfigError> {

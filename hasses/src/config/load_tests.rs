@@ -128,11 +128,43 @@ fn usage_errors_name_value_limit_and_place_and_exit_2() {
         (&["--listen=127.0.0.1:1", "--listen=127.0.0.1:1"], "127.0.0.1:1 is given twice"),
         (&["--listen=127.0.0.1:1", "--control=tcp://127.0.0.1:1"], "127.0.0.1:1 is given twice"),
         (&["--listen=unix:/x", "--control=unix:///x?mode=0660"], "unix:/x is given twice"),
+        (&["--listen-tls=127.0.0.1:1"], "listen-tls needs a certificate: tls-cert and tls-key"),
+        (
+            &["--listen-tls=127.0.0.1:1", "--tls-cert=/c"],
+            "each tls-cert needs its tls-key, and there are 1 and 0 of them",
+        ),
+        (&["--tls-cert=/c", "--tls-key=/k"], "tls-cert and tls-key have no use without listen-tls"),
+        (&["--listen=systemd:a b"], "\"a b\" is no name of a passed socket"),
+        (&["--trusted-proxy=proxy"], "--trusted-proxy: \"proxy\" is neither ADDR nor ADDR/BITS nor unix"),
+        (&["--proxy-protocol"], "proxy-protocol: nobody is trusted to send the header"),
+        (&["--background"], "background: nobody would see the log"),
+        (&["--user=a b"], "--user: \"a b\" is no user; write NAME or NAME:GROUP"),
+        (&["--path=/healthz"], "--path: \"/healthz\" is the health check's path"),
     ] {
         let error = load(words, &environment()).expect_err("an error");
         assert!(error.text.contains(part), "{words:?}: {error}");
         assert_eq!(error.exit_code, 2, "{words:?}");
     }
+}
+
+#[test]
+fn all_faults_of_values_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "max-head = 1\nretry = 1\n");
+    let error = load(["--config", &path, "--path=x"], &environment()).expect_err("an error");
+    let lines: Vec<_> = error.text.lines().collect();
+    assert_eq!(lines.len(), 3, "{error}");
+    for (line, part) in lines.iter().zip([":1: max-head: 1 is outside", ":2: retry: 1 is outside", "--path: \"x\""]) {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn tls_alone_leaves_the_plain_default_out() {
+    let tls = ["--listen-tls=127.0.0.1:8443", "--tls-cert=/c", "--tls-key=/k"];
+    assert_eq!(run(&tls).listen, []);
+    let both = [&tls[..], &["--listen=127.0.0.1:8080"]].concat();
+    assert_eq!(run(&both).listen.len(), 1);
 }
 
 #[test]

@@ -67,9 +67,7 @@ mod tests {
     #[test]
     fn what_was_bound_opened_or_sized_stays_and_is_named() {
         let before = Config::default();
-        let mut after = Config::default();
-        after.path = "/other".to_owned();
-        after.shards = before.shards + 1;
+        let mut after = Config { path: "/other".to_owned(), shards: before.shards + 1, ..Config::default() };
         after.limits.in_flight *= 2;
         after.limits.max_topics = 7;
         after.cors.origins = vec!["https://example.com".to_owned()];

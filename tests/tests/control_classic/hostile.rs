@@ -50,6 +50,34 @@ fn random_bytes_harm_nobody() {
 }
 
 #[test]
+fn requests_that_a_web_page_could_make_a_browser_send_are_no_commands() {
+    let daemon = TestDaemon::start();
+    let mut witness = Witness::of(&daemon);
+    for request in [
+        "GET /;witness=evil; HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 15\r\n\r\nwitness=evil\n\n\n",
+        "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\nwitness=evil\n",
+    ] {
+        // Whole, and cut where it is not yet known what it is.
+        for cut in [0, 3] {
+            let mut publisher = daemon.tcp_publisher();
+            publisher.write(&request[..cut]);
+            publisher.write(&request[cut..]);
+            assert!(publisher.rest().starts_with("HTTP/1.1 400 Bad Request\r\n"), "{request}");
+            witness.sees_on();
+        }
+    }
+    let mut handshake = daemon.tcp_publisher();
+    handshake.write(b"\x16\x03\x01\x00\x05witness=evil\n");
+    assert_eq!(handshake.rest(), "");
+    witness.sees_on();
+    assert_eq!(daemon.status().refused_commands_total, 7);
+    // A topic that begins like a method is one.
+    daemon.tcp_publisher().write("GET=1\nPOSTS=2\nwitness=after\n");
+    witness.sees("after");
+}
+
+#[test]
 fn a_line_without_end_is_dropped_as_it_comes_and_not_kept() {
     let daemon = TestDaemon::with(|config| config.limits.max_message = 10_000);
     let mut witness = Witness::of(&daemon);

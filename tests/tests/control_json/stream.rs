@@ -238,7 +238,7 @@ fn a_limit_of_one_control_connection_serves_every_source_in_turn() {
 fn control_connections_up_to_the_limit_are_served_at_one_time() {
     const LIMIT: usize = 4;
     let daemon = TestDaemon::with(|config| config.limits.max_control_connections = LIMIT);
-    let mut publishers: Vec<_> = (0..LIMIT).map(|_| daemon.tcp_publisher()).collect();
+    let mut publishers: Vec<_> = (0..LIMIT).map(|_| daemon.publisher()).collect();
     for publisher in &mut publishers {
         assert_eq!(publisher.ask(&json!({"cmd": "ping"}))["ok"], true);
     }
@@ -249,6 +249,22 @@ fn control_connections_up_to_the_limit_are_served_at_one_time() {
     assert_eq!(publishers[0].status().control_connections, LIMIT as u64);
     drop(publishers.pop());
     assert_eq!(waiting.answer()["ok"], true);
+}
+
+#[test]
+fn publishers_over_tcp_leave_places_for_the_unix_socket() {
+    let daemon = TestDaemon::with(|config| config.limits.max_control_connections = 8);
+    let mut publishers: Vec<_> = (0..8).map(|_| daemon.tcp_publisher()).collect();
+    let (served, waiting) = publishers.split_at_mut(6);
+    for publisher in served {
+        assert_eq!(publisher.ask(&json!({"cmd": "ping"}))["ok"], true);
+    }
+    waiting.iter_mut().for_each(|publisher| publisher.send(r#"{"cmd":"ping"}"#));
+    // Asked over the Unix socket, which has a place, although more wait than there are.
+    assert_eq!(daemon.status().control_connections, 7);
+    publishers.truncate(6);
+    drop(publishers.drain(..2));
+    assert_eq!(daemon.tcp_publisher().ask(&json!({"cmd": "ping"}))["ok"], true);
 }
 
 #[test]
