@@ -114,6 +114,8 @@ pub enum Flushed {
 pub enum Received {
     /// So many bytes.
     Bytes(usize),
+    /// Nothing yet, but there may be something at the next try.
+    More,
     /// Nothing now.
     Nothing,
     /// The peer has closed, or the connection is broken.
@@ -217,6 +219,7 @@ impl Connection {
         if let Some(tls) = &mut self.tls {
             return match tls.read(self.socket.as_fd(), buffer) {
                 Ok(count) => Received::Bytes(count),
+                Err(SecuredError::More) => Received::More,
                 Err(SecuredError::Nothing) => Received::Nothing,
                 Err(SecuredError::End) => Received::End,
             };

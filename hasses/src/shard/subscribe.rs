@@ -22,6 +22,7 @@ impl Shard {
         let key = self.key(slot);
         for _ in 0..READS {
             match self.connections[slot as usize].receive(&mut self.scratch) {
+                Received::More => {}
                 Received::Nothing => return,
                 Received::End => return self.close(slot),
                 Received::Bytes(count) => self.on_bytes(slot, count),

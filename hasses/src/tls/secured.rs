@@ -18,9 +18,11 @@ const RECORD: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Secured(ServerConnection);
 
-/// Why nothing can be read any more.
+/// Why nothing was read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SecuredError {
+    /// Something may be there the next time.
+    More,
     /// Nothing is there now.
     Nothing,
     /// The peer has closed, or broke the rules of TLS.
@@ -66,32 +68,28 @@ impl Secured {
         }
     }
 
-    /// Reads plaintext.
+    /// Reads plaintext, or takes one step towards it: records without any can follow each other for as long as a peer likes.
     ///
     /// # Errors
-    /// [`SecuredError`]: nothing now, or never again.
+    /// [`SecuredError`]: ask again, nothing now, or never again.
     pub fn read(&mut self, socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, SecuredError> {
-        loop {
-            match self.0.reader().read(buffer) {
-                Ok(0) => return Err(SecuredError::End),
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(SecuredError::End),
-            }
-            match self.0.read_tls(&mut Socket(socket)) {
-                Ok(0) => return Err(SecuredError::End),
-                Ok(_) => {}
-                Err(error) if errno(&error) == Errno::AGAIN => return Err(SecuredError::Nothing),
-                Err(_) => return Err(SecuredError::End),
-            }
-            let outcome = self.0.process_new_packets();
-            // An answer to the peer (a key update), or the alert that tells it what it did wrong. What does not fit goes out
-            // before the next event.
-            let _ = self.flush(socket);
-            if outcome.is_err() {
-                return Err(SecuredError::End);
-            }
+        match self.0.reader().read(buffer) {
+            Ok(0) => return Err(SecuredError::End),
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Err(SecuredError::End),
         }
+        match self.0.read_tls(&mut Socket(socket)) {
+            Ok(0) => return Err(SecuredError::End),
+            Ok(_) => {}
+            Err(error) if errno(&error) == Errno::AGAIN => return Err(SecuredError::Nothing),
+            Err(_) => return Err(SecuredError::End),
+        }
+        let outcome = self.0.process_new_packets();
+        // An answer to the peer (a key update), or the alert that tells it what it did wrong. What does not fit goes out
+        // before the next event.
+        let _ = self.flush(socket);
+        Err(if outcome.is_ok() { SecuredError::More } else { SecuredError::End })
     }
 
     /// Queues the word that nothing more will come (RFC 8446, 6.1), which tells a proper end from a cut.
