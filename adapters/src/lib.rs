@@ -20,7 +20,7 @@ mod tcp;
 mod unix;
 mod url;
 
-pub use error::OpenError;
+pub use error::{OpenError, advice};
 pub use inbox::{Inbox, Submission};
 pub use passed::check_name as check_passed_name;
 pub use passed::{Passed, PassedSocket};

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use async_io::Async;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tracing::debug;
 
 use crate::connections::{self, Connection, Over};
 use crate::error::OpenError;
@@ -117,7 +118,8 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
     let _ = fs::remove_file(&unnamed);
     rustix::net::bind(&socket, &address)?;
     let prepared = fs::set_permissions(&unnamed, fs::Permissions::from_mode(mode))
-        .and_then(|()| std::os::unix::fs::chown(&unnamed, None, group))
+        // Not asked of the system in vain: a filter of system calls may refuse it.
+        .and_then(|()| group.map_or(Ok(()), |group| std::os::unix::fs::chown(&unnamed, None, Some(group))))
         .and_then(|()| Ok(rustix::net::listen(&socket, BACKLOG)?))
         .and_then(|()| fs::rename(&unnamed, path));
     if let Err(error) = prepared {
@@ -154,9 +156,9 @@ fn named(error: &io::Error, what: &str) -> io::Error {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
-        if ours {
-            // What cannot be removed is replaced at the next start.
-            let _ = fs::remove_file(&self.path);
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            // Its folder may be root's, and the daemon another user by now.
+            debug!("the socket {} is left to be replaced at the next start: {error}", self.path.display());
         }
     }
 }

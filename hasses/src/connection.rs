@@ -66,10 +66,10 @@ pub struct Connection {
     pub head: Option<Box<Vec<u8>>>,
     /// Its `User-Agent`.
     pub agent: Option<Box<str>>,
-    /// Who is at the other end.
+    /// Who is at the other end, as far as is known.
     pub peer: Peer,
-    /// It came from a proxy that is believed about the client's address.
-    pub from_proxy: bool,
+    /// The proxy that it comes through, where that named `peer`; boxed because most have none.
+    pub proxy: Option<Box<Peer>>,
     /// Its address is counted among those of subscribers.
     pub counted: bool,
     /// Times it subscribed anew.
@@ -125,7 +125,7 @@ pub enum Received {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(newcomer: Newcomer, from_proxy: bool, number: u64, generation: u32, now: Millis) -> Self {
+    pub fn new(newcomer: Newcomer, number: u64, generation: u32, now: Millis) -> Self {
         let Newcomer { socket, peer, tls } = newcomer;
         Self {
             socket,
@@ -138,7 +138,7 @@ impl Connection {
             touched: false,
             watches_writing: false,
             framing: Framing::Chunked,
-            from_proxy,
+            proxy: None,
             counted: false,
             reinits: 0,
             outbox: Outbox::default(),
@@ -156,7 +156,18 @@ impl Connection {
     /// Writes what waits, as much as the socket takes; gives how many events are out with it.
     pub fn flush(&mut self, pool: &mut Pool, now: Millis) -> (Flushed, u64) {
         let mut delivered = 0;
-        while !self.outbox.is_empty() || self.wants_write() {
+        loop {
+            if self.outbox.is_empty() {
+                if self.phase == Phase::Ending
+                    && let Some(tls) = &mut self.tls
+                {
+                    // It waits for room like all that went before it.
+                    tls.close();
+                }
+                if !self.wants_write() {
+                    return (Flushed::All, delivered);
+                }
+            }
             match self.write() {
                 Ok(written) => {
                     delivered += self.outbox.advance(written, pool);
@@ -167,7 +178,6 @@ impl Connection {
                 Err(_) => return (Flushed::Broken, delivered),
             }
         }
-        (Flushed::All, delivered)
     }
 
     /// Whether an event can be written past the outbox: nothing waits there, and it goes out as it is.
@@ -235,13 +245,14 @@ impl Connection {
         }
     }
 
-    /// Tells the peer that nothing more will come.
-    pub fn shut_down(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close();
-            // A socket that is full to the end gets no more than the end of the connection.
-            let _ = tls.flush(self.socket.as_fd());
-        }
+    /// Who connected: a proxy, or the client itself.
+    #[must_use]
+    pub fn origin(&self) -> Peer {
+        self.proxy.as_deref().copied().unwrap_or(self.peer)
+    }
+
+    /// Closes this side: everything is out.
+    pub fn shut_down(&self) {
         // A peer that is gone need not be told.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
@@ -252,11 +263,18 @@ impl Connection {
         match self.phase {
             Phase::Head => self.since + millis(limits.head_timeout),
             Phase::Ending => self.since + LINGER,
+            Phase::Subscribed if self.is_worn() => self.since,
             Phase::Subscribed => {
                 let heartbeat = self.written + self.heartbeat(limits);
                 limits.max_age.map_or(heartbeat, |age| heartbeat.min(self.since + millis(age)))
             }
         }
+    }
+
+    /// The keys of its TLS have been used as often as they may.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_worn())
     }
 
     /// The heartbeat interval, up to a quarter shorter, so that those who heard an event together are not all written to

@@ -4,7 +4,6 @@
 //! Threads: one for control (the hub, the control sources, accepting), one a shard. Stopping closes what leads in, lets the
 //! shards end their streams, and waits for all of them.
 
-use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -15,19 +14,21 @@ use std::time::Instant;
 use async_channel::Sender;
 use event_listener::Event;
 use futures_lite::future::block_on;
-use hasses_adapters::{Context, ControlSource, ControlStats, Current, Inbox, OpenError, Passed};
+use hasses_adapters::{Context, ControlSource, ControlStats, Current, Inbox, Passed};
 use hasses_client::wire::EventId;
 use smol::Executor;
 use smol::lock::Semaphore;
 use tracing::{error, warn};
 
 use crate::addresses::Addresses;
-use crate::config::{Config, ListenAddress};
+use crate::config::Config;
 use crate::counters::Counters;
 use crate::hub::Hub;
 use crate::listener::{Listener, Reception, ShardHandle};
 use crate::logging::LevelSwitch;
-use crate::settings::{Settings, raise_descriptor_limit};
+use crate::opening::{Opened, StartError, control_settings};
+use crate::service::Owner;
+use crate::settings::Settings;
 use crate::shard::{Message, Shard};
 use crate::shared::{Listening, Shared};
 use crate::tls::CertificateError;
@@ -54,41 +55,18 @@ pub struct Daemon {
     shards: Vec<(Sender<Message>, JoinHandle<()>)>,
 }
 
-/// Why the daemon does not start; the operator's to mend.
-#[derive(Debug)]
-pub enum StartError {
-    /// An SSE address cannot be listened on.
-    Listen {
-        /// As it was asked for.
-        address: String,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A certificate or key cannot be used.
-    Certificate(CertificateError),
-    /// A control source cannot be opened.
-    Control(OpenError),
-    /// The system refused something else.
-    System {
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        error: io::Error,
-    },
-}
-
 impl Daemon {
-    /// Binds, opens and starts everything.
+    /// Binds, opens and starts everything, as whoever this process is.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left open then.
     pub fn start(config: Config, log_level: LevelSwitch, passed: Passed) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit().map_err(system("raising the descriptor limit"))?;
-        let settings = Settings::new(&config, descriptors).map_err(StartError::Certificate)?;
-        let listeners = listen(&config, &passed)?;
-        let control_settings = control_settings(&config, &passed);
-        let sources = config.control.iter().map(|url| hasses_adapters::open(url, &control_settings));
-        let sources = sources.collect::<Result<Vec<_>, _>>().map_err(StartError::Control)?;
+        Opened::open(config, passed, &Owner::Starter)?.start(log_level)
+    }
+
+    /// Starts what is open.
+    pub(crate) fn run(opened: Opened, log_level: LevelSwitch) -> Result<Self, StartError> {
+        let Opened { config, settings, descriptors, listeners, control_settings, sources, passed } = opened;
         let shared = Arc::new(shared(config.clone(), settings, log_level, &listeners, &sources));
 
         let (shards, handles) = start_shards(&shared)?;
@@ -119,6 +97,7 @@ impl Daemon {
                 front.push(spawn(&format!("hasses-arrival-{nth}"), guarded(welcome))?);
             }
         }
+        let arrivals = Arc::downgrade(&arrivals);
         let reception = Reception { shared: shared.clone(), shards: handles, arrivals, complained: Arc::default() };
         let control = move || {
             let executor = Executor::new();
@@ -132,11 +111,12 @@ impl Daemon {
         Ok(Self { shared, config, descriptors, current, inbox, passed, stop: Some(stop), front, shards })
     }
 
-    /// Takes what can change while it runs from another configuration; nobody is disconnected. What cannot is logged.
+    /// Takes what can change while it runs from another configuration; nobody is disconnected. What cannot is logged. Gives the
+    /// names of the settings that have changed.
     ///
     /// # Errors
     /// A certificate or key that cannot be used; nothing has changed then.
-    pub fn reload(&mut self, mut config: Config) -> Result<(), CertificateError> {
+    pub fn reload(&mut self, mut config: Config) -> Result<Vec<&'static str>, CertificateError> {
         let later = config.keep_what_needs_a_restart(&self.config);
         let settings = Arc::new(Settings::new(&config, self.descriptors)?);
         if !later.is_empty() {
@@ -150,8 +130,9 @@ impl Daemon {
         self.current.exchange(control_settings(&config, &self.passed));
         self.shared.log_level.set(config.log.level);
         self.shared.reinit.store(config.allow_reinit, Relaxed);
+        let changed = config.differences(&self.config);
         self.config = config;
-        Ok(())
+        Ok(changed)
     }
 
     /// The way into the hub, for commands of the program's own.
@@ -170,6 +151,24 @@ impl Daemon {
     #[must_use]
     pub fn sources(&self) -> &[String] {
         &self.shared.sources
+    }
+
+    /// Subscribers at this moment.
+    #[must_use]
+    pub fn subscribers(&self) -> u64 {
+        self.shared.counters.subscribers.load(Relaxed)
+    }
+
+    /// Descriptors that the process may have.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.descriptors
+    }
+
+    /// The settings as they were started with, or reloaded last.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Subscribers at one time.
@@ -206,27 +205,6 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-fn listen(config: &Config, passed: &Passed) -> Result<Vec<Listener>, StartError> {
-    let plain = config.listen.iter().map(|address| (address, false));
-    let secured = config.listen_tls.iter().map(|address| (address, true));
-    let bind = |(address, tls): (&ListenAddress, bool)| {
-        Listener::bind(address, tls, config.limits.send_buffer, passed)
-            .map_err(|error| StartError::Listen { address: address.to_string(), error })
-    };
-    plain.chain(secured).map(bind).collect()
-}
-
-fn control_settings(config: &Config, passed: &Passed) -> hasses_adapters::Settings {
-    hasses_adapters::Settings {
-        delimiter: config.delimiter,
-        max_message: config.limits.max_message,
-        quiet_local: config.limits.quiet_local,
-        quiet_remote: config.limits.quiet_remote,
-        allow_remote: config.allow_remote_control,
-        passed: passed.clone(),
     }
 }
 
@@ -297,16 +275,3 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 fn system(doing: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| StartError::System { doing, error }
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
-            Self::Certificate(error) => write!(f, "TLS: {error}"),
-            Self::Control(error) => error.fmt(f),
-            Self::System { doing, error } => write!(f, "{doing} failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

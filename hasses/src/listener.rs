@@ -5,13 +5,13 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
@@ -27,6 +27,7 @@ use tracing::{debug, error, warn};
 use crate::arrival::{Failure, Newcomer, Preface, welcome};
 use crate::config::ListenAddress;
 use crate::connection::Peer;
+use crate::settings::Settings;
 use crate::shard::Message;
 use crate::shared::{Listening, Shared};
 
@@ -68,7 +69,8 @@ pub struct Reception {
     /// The shards.
     pub shards: Vec<ShardHandle>,
     /// Runs what comes before a request: PROXY headers and handshakes.
-    pub arrivals: Arc<Executor<'static>>,
+    /// Held weakly, since its tasks hold this, and an executor that its own tasks keep is never dropped, nor are they.
+    pub arrivals: Weak<Executor<'static>>,
     /// When a connection without a PROXY header was logged last.
     pub complained: Arc<Mutex<Option<Instant>>>,
 }
@@ -162,7 +164,7 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, peer) = listener.read_with(TcpListener::accept).await?;
-                Ok((stream.into(), Peer::Tcp(peer)))
+                Ok((stream.into(), Peer::Tcp(canonical(peer))))
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.read_with(UnixListener::accept).await?;
@@ -179,20 +181,23 @@ impl Listener {
         {
             warn!("{}: setting a send buffer failed: {error}", self.name());
         }
+        // Before it is counted: who sees it counted knows which settings hold for it.
+        let settings = shared.settings();
         let counters = &shared.counters;
         let connections = counters.connections.fetch_add(1, Relaxed) + 1;
         counters.connections_peak.fetch_max(connections, Relaxed);
-        let header = shared.config.proxies.header && shared.settings().proxies.trust(peer.ip());
+        let header = shared.config.proxies.header && settings.proxies.trust(peer.ip());
         let preface = Preface { header, tls: self.listening.tls };
         if preface.is_empty() {
             return reception.hand_over(Newcomer { socket, peer, tls: None }).await;
         }
-        let arrivals = reception.arrivals.clone();
+        // None is there only when the daemon ends.
+        let Some(arrivals) = reception.arrivals.upgrade() else { return shared.count_closed() };
         let reception = reception.clone();
         // Ends at the latest with its time for a request head, or with the executor. Their number is that of connections.
         let task = match peer {
-            Peer::Unix => arrivals.spawn(reception.arrive(UnixStream::from(socket), peer, preface)),
-            _ => arrivals.spawn(reception.arrive(TcpStream::from(socket), peer, preface)),
+            Peer::Unix => arrivals.spawn(reception.arrive(UnixStream::from(socket), peer, preface, settings)),
+            _ => arrivals.spawn(reception.arrive(TcpStream::from(socket), peer, preface, settings)),
         };
         task.detach();
     }
@@ -218,12 +223,11 @@ impl Listener {
 
 impl Reception {
     /// Lets a connection through what comes before its request, and hands it over.
-    async fn arrive<T>(self, stream: T, peer: Peer, preface: Preface)
+    async fn arrive<T>(self, stream: T, peer: Peer, preface: Preface, settings: Arc<Settings>)
     where
         T: Into<OwnedFd> + AsFd,
         Async<T>: AsyncRead + AsyncWrite + Unpin,
     {
-        let settings = self.shared.settings();
         let welcomed = match Async::new(stream) {
             Ok(stream) => welcome(stream, peer, preface, &settings).await,
             Err(error) => Err(Failure::Broken(error)),
@@ -231,7 +235,7 @@ impl Reception {
         match welcomed {
             Ok(newcomer) => self.hand_over(newcomer).await,
             Err(failure) => {
-                self.count(&failure, peer, preface);
+                self.count(&failure, peer);
                 self.shared.count_closed();
             }
         }
@@ -244,7 +248,7 @@ impl Reception {
         let _ = shard.messages.send(Message::Adopt(newcomer)).await;
     }
 
-    fn count(&self, failure: &Failure, peer: Peer, preface: Preface) {
+    fn count(&self, failure: &Failure, peer: Peer) {
         let counters = &self.shared.counters;
         match failure {
             Failure::Header(why) => {
@@ -259,16 +263,18 @@ impl Reception {
             Failure::Handshake(_) => {
                 counters.handshake_failures.fetch_add(1, Relaxed);
             }
-            Failure::Late if preface.tls => {
-                counters.handshake_failures.fetch_add(1, Relaxed);
-            }
-            Failure::Late => {
-                counters.proxy_header_failures.fetch_add(1, Relaxed);
-            }
             Failure::Broken(_) => {}
         }
         debug!("connection from {peer} is closed: {failure}");
     }
+}
+
+/// An IPv4 address as such, also where an IPv6 socket accepted it.
+fn canonical(mut peer: SocketAddr) -> SocketAddr {
+    if let ip @ IpAddr::V4(_) = peer.ip().to_canonical() {
+        peer.set_ip(ip);
+    }
+    peer
 }
 
 fn tcp(listener: TcpListener, send_buffer: usize) -> io::Result<(Socket, String)> {

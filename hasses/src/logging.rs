@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_channel::{Receiver, Sender};
 use hasses_client::wire::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -55,15 +56,41 @@ impl LevelSwitch {
     }
 }
 
+/// The log file in use, if there is one; clones share it.
+#[derive(Clone, Debug)]
+pub struct LogHandle {
+    file: Option<Arc<LogFile>>,
+    troubles: Receiver<io::Error>,
+}
+
+impl LogHandle {
+    /// Opens the file anew, by its path.
+    ///
+    /// # Errors
+    /// What the system said; lines go on to where they went.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.reopen())
+    }
+
+    /// Waits until a file that was moved away cannot be made anew; it is told once for each time that it was moved.
+    pub async fn trouble(&self) -> io::Error {
+        match self.troubles.recv().await {
+            Ok(error) => error,
+            // Nothing is logged into a file.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
 /// Begins to log, for the whole process.
 ///
 /// # Errors
 /// The log file cannot be opened, or something logs already.
-pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<()> {
-    let target = match &log.file {
-        Some(path) => Target::File(Arc::new(LogFile::open(path)?)),
-        None => Target::Stdout,
-    };
+pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<LogHandle> {
+    // One trouble that waits is enough, and what logs cannot wait for those who log.
+    let (telling, troubles) = async_channel::bounded(1);
+    let file = log.file.as_deref().map(|path| LogFile::open(path, telling).map(Arc::new)).transpose()?;
+    let target = file.clone().map_or(Target::Stdout, Target::File);
     let layer = tracing_subscriber::fmt::layer().with_writer(target).with_ansi(false).log_internal_errors(false);
     let filter = ByLevel(switch.clone());
     let subscriber: Box<dyn Subscriber + Send + Sync> = match log.format {
@@ -78,7 +105,8 @@ pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<()> {
             Box::new(Registry::default().with(layer.event_format(Lines { dated: false }).with_filter(filter)))
         }
     };
-    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)
+    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+    Ok(LogHandle { file, troubles })
 }
 
 /// Lets through what the switch allows.
@@ -196,21 +224,32 @@ impl<'a> MakeWriter<'a> for Target {
 }
 
 /// A log file that is opened anew when it was moved away or deleted, without a signal.
+#[derive(Debug)]
 struct LogFile {
     path: PathBuf,
     state: Mutex<Opened>,
+    troubles: Sender<io::Error>,
 }
 
+#[derive(Debug)]
 struct Opened {
     file: File,
     inode: (u64, u64),
     looked: Instant,
+    /// It was moved away and could not be made anew.
+    stranded: bool,
 }
 
 impl LogFile {
-    fn open(path: &Path) -> io::Result<Self> {
+    fn open(path: &Path, troubles: Sender<io::Error>) -> io::Result<Self> {
         let state = Mutex::new(Opened::open(path)?);
-        Ok(Self { path: path.to_owned(), state })
+        Ok(Self { path: path.to_owned(), state, troubles })
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        let opened = Opened::open(&self.path)?;
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
     }
 }
 
@@ -218,20 +257,35 @@ impl Opened {
     fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
-        Ok(Self { file, inode: (metadata.dev(), metadata.ino()), looked: Instant::now() })
+        Ok(Self { file, inode: (metadata.dev(), metadata.ino()), looked: Instant::now(), stranded: false })
+    }
+
+    /// Looks whether the file is still the one at its path, and opens the new one if it is not. Where that cannot be done, lines
+    /// go on to where they went before; the first time says why.
+    fn follow(&mut self, path: &Path) -> Option<io::Error> {
+        self.looked = Instant::now();
+        if std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode) {
+            self.stranded = false;
+            return None;
+        }
+        match Self::open(path) {
+            Ok(new) => {
+                *self = new;
+                None
+            }
+            Err(error) => (!std::mem::replace(&mut self.stranded, true)).then_some(error),
+        }
     }
 }
 
 impl Write for &LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut opened = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if opened.looked.elapsed() >= LOOK {
-            opened.looked = Instant::now();
-            let same = std::fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == opened.inode);
-            // Where it cannot be made anew, lines go on to where they went before.
-            if !same && let Ok(new) = Opened::open(&self.path) {
-                *opened = new;
-            }
+        if opened.looked.elapsed() >= LOOK
+            && let Some(trouble) = opened.follow(&self.path)
+        {
+            // Not logged from here, in the middle of a line that is being logged.
+            let _ = self.troubles.try_send(trouble);
         }
         opened.file.write(bytes)
     }
@@ -249,13 +303,38 @@ mod tests {
     fn a_moved_log_file_is_noticed_within_a_second() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hasses.log");
-        let file = LogFile::open(&path).unwrap();
+        let (telling, troubles) = async_channel::bounded(1);
+        let file = LogFile::open(&path, telling).unwrap();
         (&file).write_all(b"one\n").unwrap();
         std::fs::rename(&path, folder.path().join("old.log")).unwrap();
         file.state.lock().unwrap().looked -= LOOK;
         (&file).write_all(b"two\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two\n");
         assert_eq!(std::fs::read(folder.path().join("old.log")).unwrap(), b"one\n");
+        assert!(troubles.is_empty());
+    }
+
+    #[test]
+    fn a_log_file_that_cannot_be_made_anew_is_told_once_and_found_when_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("log/hasses.log"), folder.path().join("old.log"));
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        let (telling, troubles) = async_channel::bounded(1);
+        let file = LogFile::open(&path, telling).unwrap();
+        std::fs::rename(&path, &old).unwrap();
+        std::fs::remove_dir(folder.path().join("log")).unwrap();
+        for line in [b"one\n", b"two\n"] {
+            file.state.lock().unwrap().looked -= LOOK;
+            (&file).write_all(line).unwrap();
+        }
+        assert_eq!(std::fs::read(&old).unwrap(), b"one\ntwo\n", "nothing is lost");
+        assert_eq!(troubles.try_recv().unwrap().kind(), io::ErrorKind::NotFound);
+        assert!(troubles.is_empty());
+        assert_eq!(file.reopen().unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        file.state.lock().unwrap().looked -= LOOK;
+        (&file).write_all(b"three\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"three\n");
     }
 
     #[test]

@@ -4,104 +4,162 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
-use futures_lite::StreamExt as _;
+use futures_lite::{FutureExt as _, StreamExt as _};
 use hasses_adapters::Passed;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use crate::config::{Config, Environment, Invocation, describe, load};
+use crate::config::{Config, DefaultSocket, Environment, Invocation, describe, load};
 use crate::daemon::Daemon;
-use crate::logging::{self, LevelSwitch};
-use crate::shared::Listening;
+use crate::greeting::greet;
+use crate::logging::{self, LevelSwitch, LogHandle};
+use crate::opening::Opened;
+use crate::service::background::{self, Caller, Role};
+use crate::service::{Group, Manager, Origin, Owner, PidFile, Status, Terminal, beat, watchdog};
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match load(arguments, &Environment::of_this_process()) {
-        Ok(Invocation::Run(config)) => match serve(*config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&error, 1),
-        },
+    let origin = Origin { arguments: arguments.into_iter().collect(), environment: Environment::of_this_process() };
+    match load(origin.arguments.iter().cloned(), &origin.environment) {
+        Ok(Invocation::Run(config)) => run(*config, &origin).unwrap_or_else(|error| complain(&error, 1)),
         Ok(Invocation::Check(config)) => print(&describe(&config).join("\n")),
         Ok(Invocation::Help(text) | Invocation::Version(text)) => print(&text),
         Err(error) => complain(&error.text, error.exit_code),
     }
 }
 
+/// Serves here or in the background.
+fn run(config: Config, origin: &Origin) -> Result<ExitCode, String> {
+    let caller = match background::role(&config)? {
+        Role::Caller => return background::start(&origin.arguments),
+        Role::Background => Some(Caller::leave().map_err(|error| format!("cannot leave its caller: {error}"))?),
+        Role::Foreground => None,
+    };
+    serve(config, origin, caller).map(|()| ExitCode::SUCCESS)
+}
+
 /// Serves until SIGTERM or SIGINT.
-fn serve(config: Config) -> Result<(), String> {
+fn serve(config: Config, origin: &Origin, caller: Option<Caller>) -> Result<(), String> {
+    // It changes the environment, so there must be no thread yet.
+    let passed = Passed::from_environment();
+    // Before anything is opened, so that a signal which comes early is not lost.
+    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        .map_err(|error| format!("cannot catch signals: {error}"))?;
+    let owner = Owner::look_up(config.service.user.as_deref())?;
     let switch = LevelSwitch::new(config.log.level);
-    logging::init(&config.log, &switch).map_err(|error| match &config.log.file {
-        Some(path) => format!("cannot open the log file {}: {error}", path.display()),
-        None => format!("cannot begin to log: {error}"),
-    })?;
-    if let Some(socket) = &config.default_socket {
-        socket.make_folder().map_err(|error| error.text)?;
+    let log = open_log(&config, &owner, &switch)?;
+    let in_file = config.log.file.is_some();
+    let served = Start { config, origin, owner, switch, passed }.serve(signals, &log, caller);
+    if in_file && let Err(error) = &served {
+        // Whoever starts it is told as well, but may not be a person.
+        error!("{error}");
     }
-    // Before anything is bound, so that a signal which comes early is not lost.
-    let mut signals =
-        Signals::new([Signal::Term, Signal::Int]).map_err(|error| format!("cannot catch signals: {error}"))?;
-    let (notes, path, classic) = (config.notes.clone(), config.path.clone(), config.classic);
-    let default_control = config.default_socket.is_some();
-    let daemon = Daemon::start(config, switch, Passed::from_environment()).map_err(|error| error.to_string())?;
-    notes.iter().for_each(|note| warn!("{note}"));
-    greet(&daemon, &path, default_control && !classic);
-    let signal = async_io::block_on(signals.next());
-    let name = if matches!(signal, Some(Ok(Signal::Int))) { "SIGINT" } else { "SIGTERM" };
-    info!("{name}: ending every stream");
-    daemon.stop();
-    info!("stopped");
-    Ok(())
+    served
 }
 
-/// Says where it listens, and two commands that show it at work.
-fn greet(daemon: &Daemon, path: &str, default_control: bool) {
-    info!("hasses {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id());
-    for listening in daemon.listening() {
-        info!("subscribers: {}", listening.url(path));
+fn open_log(config: &Config, owner: &Owner, switch: &LevelSwitch) -> Result<LogHandle, String> {
+    let Some(path) = &config.log.file else {
+        return logging::init(&config.log, switch).map_err(|error| format!("cannot begin to log: {error}"));
+    };
+    let opened = owner.prepare_file(path).and_then(|()| owner.act(path, || logging::init(&config.log, switch)));
+    opened.map_err(|error| format!("cannot open the log file {}: {error}", path.display()))
+}
+
+/// What a start works with once it can log.
+struct Start<'a> {
+    config: Config,
+    origin: &'a Origin,
+    owner: Owner,
+    switch: LevelSwitch,
+    passed: Passed,
+}
+
+impl Start<'_> {
+    fn serve(self, signals: Signals, log: &LogHandle, caller: Option<Caller>) -> Result<(), String> {
+        let manager = Manager::from_environment();
+        let terminal = if self.config.log.file.is_none() { Terminal::of_this_process() } else { Terminal::None };
+        let (origin, owner, passed) = (self.origin, self.owner.clone(), self.passed.clone());
+        let is_found = self.config.default_socket.as_ref().is_some_and(DefaultSocket::is_looked_for);
+        let notes = self.config.notes.clone();
+        // Removed last, when nobody is served any more.
+        let (mut daemon, _pid_file) = self.open()?;
+        notes.iter().for_each(|note| warn!("{note}"));
+        for name in passed.left() {
+            warn!(
+                "the service manager passed a socket named {name:?}, and no --listen, --listen-tls or --control takes it"
+            );
+        }
+        if owner != Owner::Starter {
+            origin.foresee(daemon.config());
+        }
+        greet(&daemon, is_found);
+        manager.ready(Status::of(&daemon));
+        if let Some(caller) = caller {
+            caller.tell().map_err(|error| format!("whoever started it is gone, so it ends: {error}"))?;
+        }
+        let why = async_io::block_on(live(&mut daemon, origin, signals, log, &manager, terminal));
+        info!("{why}: ending every stream");
+        manager.stopping();
+        daemon.stop();
+        info!("stopped");
+        Ok(())
     }
-    for source in daemon.sources() {
-        info!("control: {source}");
-    }
-    info!("room for {} subscribers", daemon.max_subscribers());
-    if let Some(listening) = daemon.listening().first() {
-        info!("try: {}", listen_command(listening, path));
-    }
-    if let Some(source) = daemon.sources().iter().find(|source| !source.starts_with("fifo:")) {
-        let source =
-            source.strip_prefix("tcp://").map_or_else(|| source.clone(), |at| format!("tcp://{}", reachable(at)));
-        let control = if default_control { String::new() } else { format!("--control {source} ") };
-        info!("and: {} {control}send room624 \"hi\"", ctl());
+
+    /// Opens everything, becomes the user, and starts.
+    fn open(self) -> Result<(Daemon, Option<PidFile>), String> {
+        let Self { config, owner, switch, passed, .. } = self;
+        let pid_file = config.service.pid_file.as_deref().map(|path| {
+            let written = owner.prepare_file(path).and_then(|()| owner.act(path, || PidFile::write(path)));
+            written.map_err(|error| format!("pid file {}: {error}", path.display()))
+        });
+        let pid_file = pid_file.transpose()?;
+        if let Some(socket) = &config.default_socket {
+            let made = owner.make(socket.folder(), Group::Theirs, || socket.make_folder());
+            made.map_err(|error| error.to_string())?;
+        }
+        let opened = Opened::open(config, passed, &owner).map_err(|error| error.to_string())?;
+        // Before there is a thread that could do anything with the rights that are given up.
+        owner.become_it()?;
+        let daemon = opened.start(switch).map_err(|error| error.to_string())?;
+        Ok((daemon, pid_file))
     }
 }
 
-fn listen_command(listening: &Listening, path: &str) -> String {
-    let query = format!("{path}?subscribe=room624");
-    // The certificate is for a name, which is not known here.
-    let (insecure, scheme) = if listening.tls { ("-k ", "https") } else { ("", "http") };
-    match listening.address.strip_prefix("unix:") {
-        Some(socket) => format!("curl -N {insecure}--unix-socket {socket} '{scheme}://localhost{query}'"),
-        None => format!("curl -N {insecure}'{scheme}://{}{query}'", reachable(&listening.address)),
-    }
+/// Waits for the end, and sees to reloads and signs of life until then; gives the reason of the end.
+async fn live(
+    daemon: &mut Daemon,
+    origin: &Origin,
+    mut signals: Signals,
+    log: &LogHandle,
+    manager: &Manager,
+    terminal: Terminal,
+) -> &'static str {
+    let pulse = beat(manager, watchdog(), daemon.inbox().clone(), Status::of(daemon));
+    let troubles = async {
+        loop {
+            let error = log.trouble().await;
+            warn!("the log file was moved away and cannot be made anew, lines go on to where they went: {error}");
+        }
+    };
+    let ended = async {
+        loop {
+            match signals.next().await {
+                Some(Ok(Signal::Hup)) if terminal.is_closed() => return "the terminal was closed",
+                Some(Ok(Signal::Hup)) => origin.reload(daemon, log, manager),
+                Some(Ok(Signal::Int)) => return "SIGINT",
+                Some(Ok(_)) => return "SIGTERM",
+                Some(Err(_)) | None => return "signals cannot be caught any more",
+            }
+        }
+    };
+    ended.or(never(pulse)).or(never(troubles)).await
 }
 
-/// Every interface is reached through loopback.
-fn reachable(address: &str) -> String {
-    match address.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
-        _ => address.to_owned(),
-    }
-}
-
-/// The tool beside this program, where it is there, since it may not be on the path yet.
-fn ctl() -> String {
-    let beside = std::env::current_exe().ok().map(|program| program.with_file_name("hasses-ctl"));
-    match beside.filter(|path| path.is_file()) {
-        Some(path) => path.display().to_string(),
-        None => "hasses-ctl".to_owned(),
-    }
+async fn never<T>(task: impl Future<Output = ()>) -> T {
+    task.await;
+    std::future::pending().await
 }
 
 fn print(text: &str) -> ExitCode {

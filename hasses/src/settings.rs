@@ -81,3 +81,26 @@ pub fn raise_descriptor_limit() -> io::Result<usize> {
 fn shown(limit: Option<u64>) -> String {
     limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_are_bounded_by_what_was_asked_for_and_by_the_descriptors() {
+        let settings = |asked, descriptors, control| {
+            let mut config = Config::default();
+            config.limits.max_subscribers = asked;
+            config.limits.max_control_connections = control;
+            let settings = Settings::new(&config, descriptors).unwrap();
+            (settings.max_subscribers, settings.max_connections)
+        };
+        assert_eq!(settings(None, 1000, 256), (616, 680));
+        assert_eq!(settings(Some(100), 1000, 256), (100, 680));
+        assert_eq!(settings(Some(616), 1000, 256), (616, 680));
+        assert_eq!(settings(Some(5000), 1000, 256), (616, 680));
+        // So few that nothing is left: one is always served.
+        assert_eq!(settings(None, 64, 256), (1, 1));
+        assert_eq!(settings(None, 1000, 930), (1, 6));
+    }
+}

@@ -1,13 +1,15 @@
 //! A daemon in this process, on ports that the system chose.
 
 use hasses::Daemon;
-use hasses::config::{Config, ListenAddress};
+use hasses::config::{Certificates, Config, ListenAddress};
 use hasses::logging::LevelSwitch;
+use hasses::tls::CertificateError;
 use hasses_adapters::Passed;
 use hasses_client::wire::{LogLevel, StatusReport};
 use tempfile::TempDir;
 
 use crate::answer::Answer;
+use crate::authority::Certificate;
 use crate::publisher::Publisher;
 use crate::subscriber::{Stream, Subscriber};
 
@@ -15,6 +17,7 @@ use crate::subscriber::{Stream, Subscriber};
 #[derive(Debug)]
 pub struct TestDaemon {
     daemon: Option<Daemon>,
+    config: Config,
     folder: TempDir,
 }
 
@@ -45,8 +48,33 @@ impl TestDaemon {
             ..Config::default()
         };
         change(&mut config);
-        let daemon = Daemon::start(config, LevelSwitch::new(LogLevel::Quiet), Passed::default()).expect("the daemon starts");
-        Self { daemon: Some(daemon), folder }
+        let daemon = Daemon::start(config.clone(), LevelSwitch::new(LogLevel::Quiet), Passed::default())
+            .expect("the daemon starts");
+        Self { daemon: Some(daemon), config, folder }
+    }
+
+    /// A daemon that listens with TLS as well, and shows this certificate.
+    pub fn secured(certificate: &Certificate, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(|config| {
+            config.listen_tls = vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())];
+            config.certificates = certificates([certificate]);
+            change(config);
+        })
+    }
+
+    /// Has it take other settings while it runs, as a signal has the program read its file again.
+    ///
+    /// # Errors
+    /// Why they cannot be taken.
+    ///
+    /// # Panics
+    /// It was stopped.
+    pub fn reload(&mut self, change: impl FnOnce(&mut Config)) -> Result<(), CertificateError> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        self.daemon.as_mut().expect("it runs until it is stopped").reload(config.clone()).map(drop)?;
+        self.config = config;
+        Ok(())
     }
 
     fn running(&self) -> &Daemon {
@@ -57,6 +85,16 @@ impl TestDaemon {
     #[must_use]
     pub fn address(&self) -> String {
         self.running().listening()[0].address.clone()
+    }
+
+    /// `127.0.0.1:PORT` of the first SSE address with TLS.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn tls_address(&self) -> String {
+        let secured = self.running().listening().iter().find(|listening| listening.tls);
+        secured.expect("an address with TLS").address.clone()
     }
 
     /// The folder with `control.sock`, `fifo` and `json-fifo`.
@@ -130,4 +168,11 @@ impl TestDaemon {
             daemon.stop();
         }
     }
+}
+
+/// How the configuration names them; the first is shown to those who ask for no name.
+pub fn certificates<'a>(pairs: impl IntoIterator<Item = &'a Certificate>) -> Certificates {
+    let pairs = pairs.into_iter().map(|pair| (pair.certificate.clone(), pair.key.clone()));
+    let (chains, keys) = pairs.unzip();
+    Certificates { chains, keys }
 }

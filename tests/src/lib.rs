@@ -4,22 +4,35 @@
 #![expect(clippy::expect_used, reason = "this crate is for tests only: what cannot go on shall fail, and say where")]
 
 mod answer;
+mod authority;
+mod browser;
 mod crowd;
 mod daemon;
+mod issued;
+mod page;
 mod programs;
+mod proxy;
 mod publisher;
+mod site;
 mod subscriber;
+mod tls;
 mod way;
 mod witness;
 
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, header};
+pub use authority::{Authority, Certificate};
+pub use browser::Browser;
 pub use crowd::Crowd;
-pub use daemon::TestDaemon;
-pub use programs::{Finished, Running, binary, finish, free_port, required};
+pub use daemon::{TestDaemon, certificates};
+pub use issued::Issued;
+pub use page::{Page, Report, Seen};
+pub use programs::{Finished, Running, binary, finish, free_port, required, runs_as_root};
+pub use proxy::{Configuration, Proxy, own_address};
 pub use publisher::Publisher;
 pub use subscriber::{Event, Stream, Subscriber};
+pub use tls::TlsClient;
 pub use way::Way;
 pub use witness::Witness;
 

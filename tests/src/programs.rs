@@ -13,12 +13,24 @@ use crate::wait_for;
 
 /// The Debian packages of the programs that tests use.
 const PACKAGES: &[(&str, &str)] = &[
+    ("apache2", "apache2-bin"),
     ("bash", "bash"),
+    ("caddy", "caddy"),
+    ("certutil", "libnss3-tools"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
+    ("firefox-esr", "firefox-esr"),
+    ("groff", "groff-base"),
+    ("haproxy", "haproxy"),
     ("nc", "netcat-openbsd"),
+    ("nginx", "nginx libnginx-mod-stream"),
+    ("openssl", "openssl"),
     ("php", "php-cli"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
+    ("start-stop-daemon", "dpkg"),
+    ("systemd-analyze", "systemd"),
+    ("unshare", "util-linux"),
 ];
 
 /// A binary of the workspace, from the folder of the test programs.
@@ -47,8 +59,21 @@ pub fn required(program: &str) -> Option<PathBuf> {
     }
     let package = PACKAGES.iter().find(|(known, _)| *known == program).map_or(program, |(_, package)| package);
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|folder| folder.join(program)).find(|path| path.is_file());
+    // Servers lie where the path of an ordinary user does not lead.
+    let folders = std::env::split_paths(&paths).chain(["/usr/local/sbin".into(), "/usr/sbin".into()]);
+    let found = folders.map(|folder| folder.join(program)).find(|path| path.is_file());
     Some(found.unwrap_or_else(|| panic!("{program} is missing: install the package {package}")))
+}
+
+/// Whether this is root; says so where it is not, since then a test leaves something out.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "what is left out shall be seen")]
+pub fn runs_as_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("left out: only root can do this");
+    }
+    is_root
 }
 
 /// A port on which nobody listened a moment ago, for switches that take a number other than 0. Somebody may be quicker: whoever
@@ -120,8 +145,17 @@ impl Running {
         let log = folder.join("hasses.log");
         let mut command = Command::new(binary("hasses"));
         command.arg("--log-file").arg(&log).args(arguments);
-        let mut running = Self { child: spawn_into(&mut command, &folder.join("output.log")), log };
-        running.wait_until_it_says("room for ");
+        Self::logging(&mut command, &folder.join("output.log"), &log, "room for ")
+    }
+
+    /// Starts a command that becomes a daemon which logs into `log`, and waits until it says `greeting` there.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn logging(command: &mut Command, output: &Path, log: &Path, greeting: &str) -> Self {
+        let mut running = Self { child: spawn_into(command, output), log: log.to_owned() };
+        let printed = || std::fs::read_to_string(output).unwrap_or_default();
+        assert!(running.says(greeting), "it ended without saying {greeting:?}: {}{}", printed(), running.output());
         running
     }
 

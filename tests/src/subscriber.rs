@@ -1,10 +1,11 @@
 //! A subscriber made of a bare socket, so that tests see the very bytes.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustls::ClientConnection;
 
 use crate::{Answer, DEADLINE};
 
@@ -12,6 +13,7 @@ use crate::{Answer, DEADLINE};
 #[derive(Debug)]
 pub struct Stream {
     socket: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     read: Vec<u8>,
 }
 
@@ -43,11 +45,27 @@ impl Stream {
     /// The address does not answer.
     #[must_use]
     pub fn connect(address: &str) -> Self {
-        let socket = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-        socket.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-        socket.set_write_timeout(Some(DEADLINE)).expect("a deadline");
-        socket.set_nodelay(true).expect("no delay");
-        Self { socket, read: Vec::new() }
+        TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}")).into()
+    }
+
+    /// Speaks TLS from now on; the handshake is made here.
+    ///
+    /// # Errors
+    /// The handshake fails.
+    pub fn secured(mut self, session: ClientConnection) -> io::Result<Self> {
+        let tls = self.tls.insert(Box::new(session));
+        while tls.is_handshaking() || tls.wants_write() {
+            tls.complete_io(&mut self.socket)?;
+        }
+        Ok(self)
+    }
+
+    /// Its TLS.
+    ///
+    /// # Panics
+    /// It has none.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        self.tls.as_mut().expect("it speaks TLS")
     }
 
     /// The socket itself.
@@ -69,7 +87,12 @@ impl Stream {
     /// # Panics
     /// They cannot be sent.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket.write_all(bytes.as_ref()).expect("the bytes are taken");
+        let bytes = bytes.as_ref();
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut self.socket).write_all(bytes),
+            None => self.socket.write_all(bytes),
+        }
+        .expect("the bytes are taken");
     }
 
     /// Closes this side.
@@ -107,9 +130,13 @@ impl Stream {
     /// Reads until the connection ends.
     ///
     /// # Panics
-    /// It is reset, or the deadline passes.
+    /// It is reset or, where it speaks TLS, cut off without the word that nothing more will come; or the deadline passes.
     pub fn read_to_end(&mut self) -> String {
-        while self.fill() {}
+        let deadline = Instant::now() + DEADLINE;
+        while self.fill() {
+            // Heartbeats would keep a stream alive for good that should have ended.
+            assert!(Instant::now() < deadline, "it goes on: {:?}", String::from_utf8_lossy(&self.read));
+        }
         String::from_utf8(std::mem::take(&mut self.read)).expect("text")
     }
 
@@ -127,8 +154,10 @@ impl Stream {
     /// The deadline passes.
     pub fn read_to_close(&mut self) -> Vec<u8> {
         let mut buffer = [0; 16 * 1024];
+        let deadline = Instant::now() + DEADLINE;
         loop {
-            match self.socket.read(&mut buffer) {
+            assert!(Instant::now() < deadline, "it goes on: {:?}", String::from_utf8_lossy(&self.read));
+            match self.receive(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => self.read.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the connection is still open"),
@@ -153,9 +182,25 @@ impl Stream {
 
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
-        let count = self.socket.read(&mut buffer).expect("bytes before the deadline");
+        let count = self.receive(&mut buffer).expect("bytes before the deadline");
         self.read.extend_from_slice(&buffer[..count]);
         count > 0
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut self.socket).read(buffer),
+            None => self.socket.read(buffer),
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        socket.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+        socket.set_write_timeout(Some(DEADLINE)).expect("a deadline");
+        socket.set_nodelay(true).expect("no delay");
+        Self { socket, tls: None, read: Vec::new() }
     }
 }
 

@@ -216,23 +216,27 @@ fn help_and_version_exit_with_0() {
 }
 
 #[test]
-fn switches_that_are_not_there_yet_are_clear_errors() {
+fn what_the_switches_of_a_service_ask_for_in_vain_is_an_error_with_exit_code_1_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let fifo = format!("-fifo={}/fifo", folder.path().display());
-    let usual = ["-p=1", "-murl=/sse", &fifo, "-nodaemon"];
+    let at = |name: &str| format!("{}/{name}", folder.path().display());
+    let (port, fifo, log) = (free_port(), format!("-fifo={}", at("fifo")), format!("-l={}", at("hasses.log")));
+    let usual = [&format!("-p={port}"), "-murl=/sse", &fifo, &log];
+    let files = ["-ssl".to_owned(), format!("-cert-file={}", at("c.pem")), format!("-privatekey-file={}", at("k.pem"))];
+    let pid_file = format!("-pidfile={}", at("missing/hasses.pid"));
     for (switches, part) in [
-        (
-            &["-ssl", "-cert-file=/c.pem", "-privatekey-file=/k.pem"][..],
-            "-ssl: this version has no TLS yet; leave it out",
-        ),
-        (&["-user=nobody"], "-user: this version does not change its user yet; leave it out"),
-        (&["-pidfile=/run/hasses.pid"], "-pidfile: this version writes no pid file yet; leave it out"),
+        (&[&files[0]][..], "-cert-file=PEM is missing: the certificate of -ssl\n-privatekey-file=PEM is missing: "),
+        (&[&files[0], &files[1], &files[2]], "c.pem cannot be read: No such file or directory"),
+        (&[&"-user=no-such-user".to_owned()], "user no-such-user: there is no user \"no-such-user\" on this system"),
+        (&[&pid_file], "missing/hasses.pid: No such file or directory"),
+        (&[&"-pidfile=hasses.pid".to_owned()], "\"hasses.pid\" is not an absolute path"),
     ] {
-        let error = refused(&[&usual[..], switches].concat());
-        assert!(error.contains(part), "{switches:?}: {error}");
+        // To the background and not.
+        for more in [&[][..], &["-nodaemon"]] {
+            let switches: Vec<&str> = switches.iter().map(|switch| switch.as_str()).collect();
+            let error = refused(&[&usual[..], &switches, more].concat());
+            assert!(error.contains(part), "{switches:?}: {error}");
+        }
     }
-    let error = refused(&usual[..3]);
-    assert!(error.contains("-nodaemon is missing: this version does not go to the background yet; add it"), "{error}");
     assert!(!folder.path().join("fifo").exists(), "nothing was made");
 }
 

@@ -174,6 +174,14 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "MILLISECONDS")]
     quiet_time_remote: Option<String>,
 
+    /// print the manual page, in roff, and exit
+    #[argh(switch)]
+    pub(super) man: bool,
+
+    /// SHELL whose completions to print, bash, zsh or fish, and exit
+    #[argh(option, arg_name = "SHELL")]
+    pub(super) completions: Option<String>,
+
     /// print the version and exit
     #[argh(switch)]
     #[expect(dead_code, reason = "it is declared for --help; the command line answers it before argh sees it")]

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::config::settings::{Setting, Value, setting, settings};
 
 /// Flags that are no settings: they say what to do, or where settings are.
-const NO_SETTINGS: [&str; 5] = ["config", "classic-config", "check", "version", "help"];
+const NO_SETTINGS: [&str; 7] = ["config", "classic-config", "check", "man", "completions", "version", "help"];
 
 fn flags() -> Vec<(String, bool, String)> {
     Arguments::get_args_info()

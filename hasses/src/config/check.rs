@@ -1,4 +1,5 @@
-//! `--check`: what the daemon would do, and what of the system stands against it; nothing is opened, made or bound.
+//! `--check`: what the daemon would do, and what of the system stands against it. Certificates and keys are read; nothing is made,
+//! bound or changed.
 
 use std::fs::{self, FileType};
 use std::os::unix::fs::FileTypeExt as _;
@@ -8,6 +9,8 @@ use super::file::quoted;
 use super::help::version;
 use super::settings::{Setting, Value, settings};
 use super::{Config, ListenAddress};
+use crate::service::{Owner, background};
+use crate::tls;
 
 /// What the daemon would do: lines that are a configuration file which says the same, every setting with its value, and
 /// whether that is the default.
@@ -76,10 +79,16 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
         };
         faults.extend(fault.map(|fault| format!("control {url}: {fault}")));
     }
-    if let Some(path) = &config.log.file {
+    for (name, path) in [("log-file", &config.log.file), ("pid-file", &config.service.pid_file)] {
+        let Some(path) = path else { continue };
         let fault = fault(path, "a file that can be written to", |kind| !kind.is_dir());
-        faults.extend(fault.map(|fault| format!("log-file {}: {fault}", path.display())));
+        faults.extend(fault.map(|fault| format!("{name} {}: {fault}", path.display())));
     }
+    if !config.listen_tls.is_empty() {
+        faults.extend(tls::load(&config.certificates).err().map(|error| format!("TLS: {error}")));
+    }
+    faults.extend(Owner::look_up(config.service.user.as_deref()).err());
+    faults.extend(background::fault(config).map(str::to_owned));
     faults
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::config::{Environment, Invocation, load};
 
 fn environment() -> Environment {
-    Environment { uid: 1000, runtime_dir: Some("/nonexistent".into()), temp_dir: "/tmp".into(), cores: 2 }
+    let runtime_dir = Some("/nonexistent".into());
+    Environment { uid: 1000, service_dir: None, runtime_dir, temp_dir: "/tmp".into(), cores: 2 }
 }
 
 fn run(words: &[&str]) -> Config {
@@ -90,7 +91,24 @@ fn a_check_finds_what_stands_in_the_way_and_changes_nothing() {
     fs::create_dir(at("folder")).unwrap();
     let _socket = UnixListener::bind(at("socket")).unwrap();
     let (file, socket, new) = (at("file"), at("socket"), at("new"));
+    let tls = |chain: &str, key: &str| {
+        vec!["--listen-tls=127.0.0.1:1".to_owned(), format!("--tls-cert={chain}"), format!("--tls-key={key}")]
+    };
+    for name in ["one", "other"] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(at(&format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(at(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
     for (words, parts) in [
+        (tls(&at("one.pem"), &at("one.key")), &[][..]),
+        (tls(&at("one.pem"), &at("other.key")), &["TLS: the key in ", "other.key is not the one of the certificate"]),
+        (tls(&new, &at("one.key")), &["TLS: ", "cannot be read: No such file"]),
+        (vec!["--user=no-such-user".to_owned()], &["there is no user \"no-such-user\" on this system"]),
+        (vec![format!("--pid-file={new}/x")], &["pid-file /", "No such file"]),
+        (
+            vec!["--background".to_owned(), "--listen=systemd:sse".to_owned(), format!("--log-file={file}")],
+            &["background: a socket that the service manager passes"],
+        ),
         (vec![format!("--listen=unix:{file}")], &["listen unix:/", "what is there is not a socket"][..]),
         (vec![format!("--control=unix://{file}")], &["control unix:///", "what is there is not a socket"]),
         (vec![format!("--control=fifo://{socket}")], &["control fifo:///", "what is there is not a FIFO"]),

@@ -1,8 +1,9 @@
 //! The control socket where nobody named a control source: one that only the user who starts the daemon can reach.
 //!
-//! `/run/hasses/control.sock` for root; else `hasses/control.sock` in `XDG_RUNTIME_DIR`; else `hasses-UID/control.sock`
-//! in the folder for temporary files. `hasses-ctl` looks in the same places, so they do not change. Anybody may make a
-//! folder in the last, which is why owner and mode are checked.
+//! `control.sock` in the folder that a service manager made for the daemon (`RUNTIME_DIRECTORY`; `/run/hasses` with the unit that
+//! comes with it); else `/run/hasses/control.sock` for root; else `hasses/control.sock` in `XDG_RUNTIME_DIR`; else
+//! `hasses-UID/control.sock` in the folder for temporary files. `hasses-ctl` looks in these places, so they do not change. Anybody
+//! may make a folder in the last, which is why owner and mode are checked.
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use hasses_adapters::SourceUrl;
 
+use super::Environment;
 use super::error::ConfigError;
 use super::settings::without_control_characters;
 
@@ -37,17 +39,34 @@ enum Visitors {
 impl DefaultSocket {
     /// Chooses the place, without looking at it.
     ///
-    /// A runtime folder that is not absolute is ignored, as the XDG base directory specification has it.
+    /// A folder that is not absolute is ignored, as the XDG base directory specification has it.
     #[must_use]
-    pub fn choose(uid: u32, runtime_dir: Option<&Path>, temp_dir: &Path) -> Self {
-        if uid == 0 {
+    pub fn choose(environment: &Environment) -> Self {
+        let absolute = |folder: &Option<PathBuf>| folder.clone().filter(|folder| folder.is_absolute());
+        // The service manager has said who may enter it.
+        if let Some(folder) = absolute(&environment.service_dir) {
+            return Self { folder, visitors: Visitors::Anybody };
+        }
+        if environment.uid == 0 {
             return Self { folder: PathBuf::from(SYSTEM_FOLDER), visitors: Visitors::Anybody };
         }
-        let folder = match runtime_dir.filter(|folder| folder.is_absolute()) {
+        let folder = match absolute(&environment.runtime_dir) {
             Some(folder) => folder.join("hasses"),
-            None => temp_dir.join(format!("hasses-{uid}")),
+            None => environment.temp_dir.join(format!("hasses-{}", environment.uid)),
         };
-        Self { folder, visitors: Visitors::Only(uid) }
+        Self { folder, visitors: Visitors::Only(environment.uid) }
+    }
+
+    /// The folder of the socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether `hasses-ctl` looks for it there by itself. A service manager may have given the folder another name.
+    #[must_use]
+    pub fn is_looked_for(&self) -> bool {
+        self.visitors != Visitors::Anybody || self.folder == Path::new(SYSTEM_FOLDER)
     }
 
     /// The socket's URL. Its mode is that of every Unix source unless told otherwise: 0600.

@@ -15,18 +15,26 @@ fn private(folder: PathBuf, uid: u32) -> DefaultSocket {
     DefaultSocket { folder, visitors: Visitors::Only(uid) }
 }
 
+fn environment(uid: u32, service: Option<&str>, runtime: Option<&str>, temp: &str) -> Environment {
+    let folder = |folder: Option<&str>| folder.map(PathBuf::from);
+    Environment { uid, service_dir: folder(service), runtime_dir: folder(runtime), temp_dir: temp.into(), cores: 2 }
+}
+
 #[test]
 fn the_place_depends_on_the_user_and_the_runtime_folder() {
-    for (uid, runtime, temp, url) in [
-        (0, None, "/tmp", "unix:///run/hasses/control.sock"),
-        (0, Some("/run/user/0"), "/tmp", "unix:///run/hasses/control.sock"),
-        (1000, Some("/run/user/1000"), "/tmp", "unix:///run/user/1000/hasses/control.sock"),
-        (1000, None, "/tmp", "unix:///tmp/hasses-1000/control.sock"),
-        (1000, Some(""), "/tmp", "unix:///tmp/hasses-1000/control.sock"),
-        (1000, Some("run"), "/var/tmp", "unix:///var/tmp/hasses-1000/control.sock"),
+    for (uid, service, runtime, temp, url) in [
+        (0, None, None, "/tmp", "unix:///run/hasses/control.sock"),
+        (0, None, Some("/run/user/0"), "/tmp", "unix:///run/hasses/control.sock"),
+        (0, Some("/run/blue"), None, "/tmp", "unix:///run/blue/control.sock"),
+        (1000, None, Some("/run/user/1000"), "/tmp", "unix:///run/user/1000/hasses/control.sock"),
+        (1000, Some("/run/hasses"), Some("/run/user/1000"), "/tmp", "unix:///run/hasses/control.sock"),
+        (1000, Some(""), None, "/tmp", "unix:///tmp/hasses-1000/control.sock"),
+        (1000, None, Some(""), "/tmp", "unix:///tmp/hasses-1000/control.sock"),
+        (1000, None, Some("run"), "/var/tmp", "unix:///var/tmp/hasses-1000/control.sock"),
     ] {
-        let socket = DefaultSocket::choose(uid, runtime.map(Path::new), Path::new(temp));
+        let socket = DefaultSocket::choose(&environment(uid, service, runtime, temp));
         assert_eq!(socket.source().unwrap().to_string(), url);
+        assert_eq!(socket.is_looked_for(), !url.contains("blue"));
     }
 }
 
@@ -35,7 +43,7 @@ fn a_place_that_no_url_can_name_is_an_error_with_a_way_out() {
     for (temp, part) in
         [("tmp", "not an absolute path"), ("/a?b", "?"), ("/a\nb", "control character"), ("/a?mode=0666", "?")]
     {
-        let error = DefaultSocket::choose(1000, None, Path::new(temp)).source().expect_err(temp);
+        let error = DefaultSocket::choose(&environment(1000, None, None, temp)).source().expect_err(temp);
         assert!(error.text.contains(part) && error.text.contains("--control unix:///PATH"), "{error}");
         assert_eq!(error.exit_code, 1);
     }

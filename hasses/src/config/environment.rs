@@ -2,7 +2,9 @@
 //! of its arguments.
 
 use std::env;
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::thread;
 
@@ -11,6 +13,8 @@ use std::thread;
 pub struct Environment {
     /// The user that the process runs as.
     pub uid: u32,
+    /// `RUNTIME_DIRECTORY`, where a service manager sets it: the folder that it made for this service.
+    pub service_dir: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, where it is set.
     pub runtime_dir: Option<PathBuf>,
     /// The folder for temporary files (`TMPDIR`, else `/tmp`).
@@ -25,11 +29,17 @@ impl Environment {
     pub fn of_this_process() -> Self {
         Self {
             uid: rustix::process::getuid().as_raw(),
+            service_dir: env::var_os("RUNTIME_DIRECTORY").and_then(|folders| first(&folders)),
             runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
             temp_dir: env::temp_dir(),
             cores: cores(),
         }
     }
+}
+
+/// `RuntimeDirectory=` may name several folders, which systemd joins with colons.
+fn first(folders: &OsStr) -> Option<PathBuf> {
+    folders.as_bytes().split(|byte| *byte == b':').next().map(|folder| PathBuf::from(OsStr::from_bytes(folder)))
 }
 
 pub(super) fn cores() -> usize {
@@ -45,6 +55,13 @@ pub(super) fn default_shards(cores: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_folders_of_a_service_the_first_counts() {
+        for (folders, expected) in [("/run/hasses", "/run/hasses"), ("/run/a:/run/b", "/run/a"), ("", "")] {
+            assert_eq!(first(OsStr::new(folders)), Some(PathBuf::from(expected)));
+        }
+    }
 
     #[test]
     fn one_shard_on_up_to_two_cores_then_half_of_them() {

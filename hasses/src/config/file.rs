@@ -42,7 +42,7 @@ fn known(key: &str) -> Result<Setting, String> {
     if let Some(setting) = setting(key) {
         return Ok(setting);
     }
-    if ["config", "classic-config", "check", "version", "help"].contains(&key) {
+    if ["config", "classic-config", "check", "man", "completions", "version", "help"].contains(&key) {
         return Err(format!("{key:?} is a flag of the command line only"));
     }
     let hint = hint(key, settings().map(|setting| setting.name), |name| format!("{name:?}"));

@@ -6,6 +6,22 @@ use hasses_adapters::SOURCES;
 use super::arguments::Arguments;
 use super::classic::{SWITCHES, form};
 
+/// How values are written.
+pub(super) const VALUES: &str =
+    "Sizes take k, m or g (KiB, MiB, GiB); seconds take decimals. --flag VALUE and --flag=VALUE are the same.";
+
+/// Where commands come from without `--control`.
+pub(super) const DEFAULT_CONTROL: &str = "The default control socket is control.sock in RUNTIME_DIRECTORY (which systemd sets for a service), else\n\
+     /run/hasses/control.sock for root, else hasses/control.sock in XDG_RUNTIME_DIR, else hasses-UID/control.sock in\n\
+     TMPDIR or /tmp; hasses-ctl looks in the same places.";
+
+/// Exit codes, and what each says.
+pub(super) const EXIT_CODES: [(u8, &str); 3] = [
+    (0, "ended properly"),
+    (1, "could not start as told, or a classic switch is wrong"),
+    (2, "a flag or the configuration file is wrong"),
+];
+
 /// What `--version` prints.
 pub(super) fn version() -> String {
     format!("hasses {}", env!("CARGO_PKG_VERSION"))
@@ -17,16 +33,15 @@ pub(super) fn help() -> String {
     let flags = Arguments::from_args(&["hasses"], &["--help"]).err().map(|exit| exit.output).unwrap_or_default();
     let sources: String = SOURCES.iter().map(|kind| row(kind.form, kind.about)).collect();
     let switches: String = SWITCHES.iter().map(|switch| row(&form(switch), switch.2)).collect();
+    let exit_codes = EXIT_CODES.map(|(code, about)| format!("{code} {about}")).join("; ");
     format!(
         "{}\n\n\
-         Sizes take k, m or g (KiB, MiB, GiB); seconds take decimals. --flag VALUE and --flag=VALUE are the same.\n\n\
+         {VALUES}\n\n\
          Control sources (--control):\n{sources}\n\
-         The default control socket is /run/hasses/control.sock for root, else hasses/control.sock in\n\
-         XDG_RUNTIME_DIR, else hasses-UID/control.sock in TMPDIR or /tmp; hasses-ctl looks in the same places.\n\n\
+         {DEFAULT_CONTROL}\n\n\
          Classic switches (one dash; not beside flags other than --check and --classic-config, over which they win):\n\
          {switches}\n\
-         Exit codes: 0 ended properly; 1 could not start as told, or a classic switch is wrong; 2 a flag or the\n\
-         configuration file is wrong.",
+         Exit codes: {exit_codes}.",
         flags.trim_end()
     )
 }

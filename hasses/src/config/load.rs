@@ -11,8 +11,10 @@ use hasses_adapters::OpenError;
 use super::arguments::Arguments;
 use super::classic::{self, Switch};
 use super::command_line::{self, CommandLine};
+use super::completions::script;
 use super::environment::default_shards;
 use super::error::ConfigError;
+use super::manual::manual;
 use super::settings::setting;
 use super::{
     Config, DefaultSocket, Environment, ListenAddress, check, classic_file, file, help::help, help::version, quantities,
@@ -25,7 +27,7 @@ pub enum Invocation {
     Run(Box<Config>),
     /// Say what [`Invocation::Run`] would do ([`describe`](super::describe)), and exit.
     Check(Box<Config>),
-    /// Print this help text, and exit.
+    /// Print this text, which helps with the command line (the help, the manual page, completions), and exit.
     Help(String),
     /// Print this version, and exit.
     Version(String),
@@ -49,6 +51,13 @@ pub fn load<A: Into<OsString>>(
         CommandLine::Version => return Ok(Invocation::Version(version())),
         CommandLine::Flags { arguments, switches } => (arguments, switches),
     };
+    if arguments.man {
+        return Ok(Invocation::Help(manual()));
+    }
+    if let Some(shell) = &arguments.completions {
+        let shell = shell.parse().map_err(|fault| ConfigError::usage(format!("--completions: {fault}")))?;
+        return Ok(Invocation::Help(script(shell)));
+    }
     let config = if switches.is_empty() && arguments.classic_config.is_none() {
         modern(&arguments, environment)?
     } else {
@@ -87,7 +96,7 @@ fn modern(arguments: &Arguments, environment: &Environment) -> Result<Config, Co
         config.listen.clear();
     }
     if !control_given {
-        let socket = DefaultSocket::choose(environment.uid, environment.runtime_dir.as_deref(), &environment.temp_dir);
+        let socket = DefaultSocket::choose(environment);
         config.control = vec![socket.source()?];
         config.default_socket = Some(socket);
     }

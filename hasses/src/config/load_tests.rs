@@ -1,9 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 
 fn environment() -> Environment {
-    Environment { uid: 1000, runtime_dir: Some(PathBuf::from("/run/user/1000")), temp_dir: "/tmp".into(), cores: 8 }
+    let runtime_dir = Some(PathBuf::from("/run/user/1000"));
+    Environment { uid: 1000, service_dir: None, runtime_dir, temp_dir: "/tmp".into(), cores: 8 }
 }
 
 fn run(words: &[&str]) -> Config {
@@ -28,7 +29,7 @@ fn file(folder: &tempfile::TempDir, text: &str) -> String {
 fn without_any_flag_it_is_the_modern_defaults_with_a_socket_of_the_users_own() {
     let config = run(&[]);
     assert_eq!(control(&config), ["unix:///run/user/1000/hasses/control.sock"]);
-    let socket = DefaultSocket::choose(1000, Some(Path::new("/run/user/1000")), Path::new("/tmp"));
+    let socket = DefaultSocket::choose(&environment());
     let expected =
         Config { control: config.control.clone(), default_socket: Some(socket), shards: 4, ..Config::default() };
     assert_eq!(config, expected);

@@ -1,10 +1,11 @@
 //! What a reload can change, and what it cannot.
 
 use super::Config;
-use super::settings::{Value, settings};
+use super::quantities::QUANTITIES;
+use super::settings::{Setting, Value, settings};
 
 /// Settings that hold from a reload on. The others belong to what was bound, opened or sized at start.
-const RELOADED: &[&str] = &[
+pub(super) const RELOADED: &[&str] = &[
     "tls-cert",
     "tls-key",
     "cors-origin",
@@ -27,23 +28,23 @@ const RELOADED: &[&str] = &[
 ];
 
 impl Config {
+    /// The names of the settings that differ.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let differs = |setting: &Setting| match setting.value {
+            Value::Switch { get, .. } => get(self) != get(other),
+            Value::Text { get, .. } => get(self) != get(other),
+            Value::List { get, .. } => get(self) != get(other),
+            Value::Number(quantity) => (quantity.get)(self) != (quantity.get)(other),
+        };
+        settings().filter(differs).map(|setting| setting.name).collect()
+    }
+
     /// Takes back to `before` what a reload cannot change; gives the names of those settings that were changed.
     pub fn keep_what_needs_a_restart(&mut self, before: &Self) -> Vec<&'static str> {
-        let mut kept = Vec::new();
-        for setting in settings().filter(|setting| !RELOADED.contains(&setting.name)) {
-            let differs = match setting.value {
-                Value::Switch { get, .. } => get(self) != get(before),
-                Value::Text { get, .. } => get(self) != get(before),
-                Value::List { get, .. } => get(self) != get(before),
-                Value::Number(quantity) => {
-                    let differs = (quantity.get)(self) != (quantity.get)(before);
-                    (quantity.set)(self, (quantity.get)(before));
-                    differs
-                }
-            };
-            if differs {
-                kept.push(setting.name);
-            }
+        let kept = self.differences(before).into_iter().filter(|name| !RELOADED.contains(name)).collect();
+        for quantity in QUANTITIES.iter().filter(|quantity| !RELOADED.contains(&quantity.name)) {
+            (quantity.set)(self, (quantity.get)(before));
         }
         let reloaded = self.clone();
         *self = before.clone();
@@ -52,8 +53,8 @@ impl Config {
         self.proxies.trusted = reloaded.proxies.trusted;
         self.log.level = reloaded.log.level;
         self.allow_reinit = reloaded.allow_reinit;
-        // Without TLS addresses the file needs no certificates, but those that are listened on do.
-        if !reloaded.listen_tls.is_empty() {
+        // Without TLS addresses the file needs no certificates, but those that are listened on do. Where none is, none is shown.
+        if !self.listen_tls.is_empty() && !reloaded.listen_tls.is_empty() {
             self.certificates = reloaded.certificates;
         }
         kept
@@ -71,11 +72,13 @@ mod tests {
         after.limits.in_flight *= 2;
         after.limits.max_topics = 7;
         after.cors.origins = vec!["https://example.com".to_owned()];
+        assert_eq!(after.differences(&before), ["path", "cors-origin", "shards", "max-topics", "in-flight"]);
         assert_eq!(after.keep_what_needs_a_restart(&before), ["path", "shards", "in-flight"]);
         let mut expected = before.clone();
         expected.limits.max_topics = 7;
         expected.cors.origins = vec!["https://example.com".to_owned()];
         assert_eq!(after, expected);
+        assert_eq!(after.differences(&before), ["cors-origin", "max-topics"]);
     }
 
     #[test]

@@ -62,16 +62,15 @@ pub fn decide(
     date: &str,
 ) -> Decision {
     let refuse = |refusal: Refusal| Decision::Refuse(endpoint.refusal(&refusal, Some(request), date));
-    let on_path = request.path == endpoint.path;
+    let is_health = request.path == HEALTH_PATH;
+    let is_known = request.path == endpoint.path || is_health;
     let everything = request.path == "*" && request.method == Method::Options;
-    if request.path == HEALTH_PATH && matches!(request.method, Method::Get | Method::Head) {
-        return Decision::Answer(endpoint.health(request, date));
-    }
-    if !on_path && !everything {
+    if !is_known && !everything {
         let text = format!("there is nothing at {:?}; events are at {}", request.path, endpoint.path);
         return refuse(Refusal::new(Status::NotFound, text));
     }
     match request.method {
+        Method::Get | Method::Head if is_health => Decision::Answer(endpoint.health(request, date)),
         Method::Get => match parse_query(request.query, max_topics) {
             Ok(query) => match room() {
                 Room::Full(retry) => Decision::ComeBackLater(endpoint.come_back_later(request, retry, date)),

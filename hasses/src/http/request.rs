@@ -38,8 +38,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// `User-Agent`, where it is text.
     pub agent: Option<&'a str>,
-    /// The lines of `X-Forwarded-For`.
-    forwarded_for: Vec<&'a str>,
+    /// The lines of `X-Forwarded-For`; as bytes, since what a client wrote there stands beside what its proxy added.
+    forwarded_for: Vec<&'a [u8]>,
     /// `Access-Control-Request-Method` was there: a CORS preflight (Fetch standard, "CORS-preflight request").
     pub preflight: bool,
     /// The client asked for the connection to be closed after the answer.
@@ -67,12 +67,13 @@ impl Request<'_> {
     /// The addresses of `X-Forwarded-For` from the last, which the nearest proxy wrote, to the first; `None` for what is no
     /// address (`unknown`). Some proxies write ports.
     pub fn forwarded_for(&self) -> impl Iterator<Item = Option<IpAddr>> {
-        let written = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(','));
-        written.map(|text| {
-            let text = text.trim();
+        let written = self.forwarded_for.iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b','));
+        written.map(|bytes| {
+            let text = str::from_utf8(bytes).ok()?.trim();
             let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-            let address = bracketed.unwrap_or(text).parse().ok();
-            address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+            let address: Option<IpAddr> = bracketed.unwrap_or(text).parse().ok();
+            let address = address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+            address.map(|address| address.to_canonical())
         })
     }
 }
@@ -220,7 +221,7 @@ fn read_headers<'a>(headers: &[httparse::Header<'a>], request: &mut Request<'a>)
         } else if is("user-agent") {
             request.agent = text;
         } else if is("x-forwarded-for") {
-            request.forwarded_for.extend(text);
+            request.forwarded_for.push(header.value);
         } else if is("access-control-request-method") {
             request.preflight = true;
         } else if is("connection") {

@@ -10,6 +10,7 @@ use crate::arrival::Newcomer;
 use crate::connection::{Connection, Phase};
 use crate::index::Slot;
 use crate::settings::Settings;
+use crate::shard::subscribe::count_in;
 use crate::shard::{Shard, narrow};
 use crate::sse::{Framing, LAST_CHUNK};
 use crate::wheel::Millis;
@@ -26,8 +27,7 @@ impl Shard {
         let number = self.shared.next_client.fetch_add(1, Relaxed);
         self.generation = self.generation.wrapping_add(1);
         let (peer, is_secured) = (newcomer.peer, newcomer.tls.is_some());
-        let from_proxy = self.settings.proxies.trust(peer.ip());
-        let connection = Connection::new(newcomer, from_proxy, number, self.generation, self.now);
+        let connection = Connection::new(newcomer, number, self.generation, self.now);
         debug!("client {number} connected from {peer}");
         let slot = narrow(self.connections.insert(connection));
         let watched = self.readiness.watch(&self.connections[slot as usize], self.key(slot));
@@ -49,9 +49,15 @@ impl Shard {
     /// From now on these settings hold.
     pub(super) fn take_settings(&mut self, settings: Arc<Settings>) {
         self.settings = settings;
-        // Heartbeats and ends may be due sooner now.
         let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
-        slots.into_iter().for_each(|slot| self.schedule(slot));
+        for slot in slots {
+            // Heartbeats and ends may be due sooner now.
+            self.schedule(slot);
+            let connection = &mut self.connections[slot as usize];
+            if connection.phase == Phase::Subscribed {
+                count_in(connection, &self.shared, &self.settings);
+            }
+        }
     }
 
     /// Makes sure that the wheel brings this connection up in time.
@@ -79,6 +85,10 @@ impl Shard {
                 Phase::Ending => return self.close(slot),
                 Phase::Subscribed if is_too_old(connection, limits.max_age, self.now) => {
                     self.shared.counters.aged_out.fetch_add(1, Relaxed);
+                    self.end_stream(slot);
+                }
+                Phase::Subscribed if connection.is_worn() => {
+                    debug!("client {} has used up the keys of its TLS 1.2; its stream ends", connection.number);
                     self.end_stream(slot);
                 }
                 Phase::Subscribed => self.heartbeat(slot),

@@ -61,14 +61,20 @@ impl Shard {
             }
             // Bytes behind the head belong to no request: browsers and proxies wait for an answer before they send another.
             Parsed::Complete(request, _) => {
-                if connection.from_proxy {
-                    let client = client_of(connection.peer, &request, &self.settings.proxies);
-                    rename(connection, client, &self.shared);
+                let client = client_of(connection.origin(), &request, &self.settings.proxies);
+                let endpoint = &self.settings.endpoint;
+                if reinit {
+                    let decision = decide(&request, endpoint, || Room::Free, limits.max_topics, self.date.now());
+                    // Any other request changes nothing, so the stream stays that of whom it is.
+                    if matches!(decision, Decision::Subscribe(_)) {
+                        hand_on(connection, client, &self.shared, &self.settings);
+                    }
+                    decision
+                } else {
+                    rename(connection, client);
+                    let room = || room(connection, &self.shared, &self.settings);
+                    decide(&request, endpoint, room, limits.max_topics, self.date.now())
                 }
-                let room = || {
-                    if reinit { Room::Free } else { room(connection, &self.shared, &self.settings) }
-                };
-                decide(&request, &self.settings.endpoint, room, limits.max_topics, self.date.now())
             }
         };
         self.carry_out(slot, decision, reinit);
@@ -105,11 +111,12 @@ impl Shard {
             if waiting > 0 && waiting + more > self.settings.limits.outbox {
                 return self.disconnect_slow(slot);
             }
-            self.leave(slot);
+            self.index.unsubscribe(slot);
             self.shared.counters.reinits.fetch_add(1, Relaxed);
+        } else {
+            self.shared.counters.subscribers.fetch_add(1, Relaxed);
         }
         let counters = &self.shared.counters;
-        counters.subscribers.fetch_add(1, Relaxed);
         counters.subscribed.fetch_add(1, Relaxed);
         let connection = &mut self.connections[slot as usize];
         debug!("client {} ({}) subscribes to {:?}", connection.number, connection.peer, subscription.patterns);
@@ -178,28 +185,41 @@ fn enters(connection: &mut Connection, shared: &Shared, settings: &Settings) -> 
     connection.counted
 }
 
-/// A connection is somebody else's from now on: proxies reuse theirs.
-fn rename(connection: &mut Connection, client: Peer, shared: &Shared) {
-    if connection.counted && connection.peer.ip() != client.ip() {
-        if let Some(before) = connection.peer.ip() {
-            shared.addresses.leave(before);
-        }
-        // It is in already, so it stays, whatever the limit.
-        connection.counted = client.ip().is_some_and(|address| shared.addresses.enter(address, usize::MAX));
+/// A stream is somebody else's from now on: proxies reuse their connections.
+fn hand_on(connection: &mut Connection, client: Peer, shared: &Shared, settings: &Settings) {
+    if let Some(before) = connection.peer.ip()
+        && client.ip() != Some(before)
+        && std::mem::take(&mut connection.counted)
+    {
+        shared.addresses.leave(before);
     }
+    rename(connection, client);
+    count_in(connection, shared, settings);
+}
+
+/// Counts a subscriber by its address, where that is limited and was not when it came, or is another one now. It is in, so it
+/// stays, whatever the limit.
+pub(super) fn count_in(connection: &mut Connection, shared: &Shared, settings: &Settings) {
+    if settings.limits.max_subscribers_per_address.is_some() && !connection.counted {
+        connection.counted = connection.peer.ip().is_some_and(|address| shared.addresses.enter(address, usize::MAX));
+    }
+}
+
+/// It is known now who is at the other end.
+fn rename(connection: &mut Connection, client: Peer) {
+    let origin = connection.origin();
+    connection.proxy = (client != origin).then(|| Box::new(origin));
     connection.peer = client;
 }
 
-/// Whom a trusted proxy names: the last address of `X-Forwarded-For` that is not a trusted proxy's own. What stands before it
-/// was written by whom nobody vouches for.
-fn client_of(proxy: Peer, request: &Request<'_>, proxies: &Proxies) -> Peer {
-    let mut client = proxy;
-    for address in request.forwarded_for() {
-        let Some(address) = address else { break };
+/// Whom a request is for: where a trusted proxy sent it, the last address of `X-Forwarded-For` that is not a trusted proxy's
+/// own. What stands before it was written by whom nobody vouches for.
+fn client_of(origin: Peer, request: &Request<'_>, proxies: &Proxies) -> Peer {
+    let mut client = origin;
+    let mut named = request.forwarded_for();
+    while proxies.trust(client.ip()) {
+        let Some(Some(address)) = named.next() else { break };
         client = Peer::Behind(address);
-        if !proxies.trust(Some(address)) {
-            break;
-        }
     }
     client
 }

@@ -46,6 +46,8 @@ pub fn load(certificates: &Certificates) -> Result<Arc<TlsConfig>, CertificateEr
         .with_cert_resolver(Arc::new(ByName(keys)));
     // The only protocol that is spoken here; a client that insists on another is told in the handshake (RFC 7301, 3.2).
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // All ciphers that are offered are good ones, so who chooses hardly matters; those who audit servers want it to be the server.
+    config.ignore_client_order = true;
     // Sealed tickets instead of a memory of sessions: after a restart of a proxy or a network ten thousand come back at once.
     config.ticketer = ring::Ticketer::new().map_err(|error| unfit(&error))?;
     Ok(Arc::new(config))
@@ -53,11 +55,14 @@ pub fn load(certificates: &Certificates) -> Result<Arc<TlsConfig>, CertificateEr
 
 fn load_pair(chain_path: &Path, key_path: &Path) -> Result<CertifiedKey, CertificateError> {
     let chain_unfit = |why: String| CertificateError::Unfit { path: chain_path.to_owned(), why };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(chain_path)?)
+    let text = read(chain_path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| chain_unfit(format!("it is no PEM file of certificates: {error}")))?;
     if chain.is_empty() {
-        return Err(chain_unfit("there is no certificate in it (-----BEGIN CERTIFICATE-----)".to_owned()));
+        let swapped = PrivateKeyDer::from_pem_slice(&text).is_ok();
+        let hint = if swapped { "but a private key: are tls-cert and tls-key swapped?" } else { "in PEM" };
+        return Err(chain_unfit(format!("there is no certificate in it, {hint}")));
     }
     for (nth, certificate) in chain.iter().enumerate() {
         check_time(certificate, nth, SystemTime::now()).map_err(chain_unfit)?;

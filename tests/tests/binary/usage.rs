@@ -66,7 +66,7 @@ fn usage_errors_say_what_is_wrong_and_exit_with_2() {
         (&["--shards", "0"], "--shards: 0 is outside of the range 1 to 256"),
         (
             &["--listen=127.0.0.1:1", "--control=tcp://127.0.0.1:1"],
-            "127.0.0.1:1 is given twice, among listen and control",
+            "127.0.0.1:1 is given twice, among listen, listen-tls and control",
         ),
         (&["8080"], "unexpected argument \"8080\""),
     ] {
