@@ -71,6 +71,21 @@ impl Failure {
         self
     }
 
+    /// What went wrong.
+    pub(crate) fn error(&self) -> &str {
+        &self.error
+    }
+
+    /// What to try.
+    pub(crate) fn advice(&self) -> &[String] {
+        &self.advice
+    }
+
+    /// Whether the command line is at fault.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.fault == Fault::Usage
+    }
+
     /// What the program ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.fault {

@@ -2,11 +2,13 @@
 
 mod arguments;
 mod commands;
+mod doctor;
 mod failure;
 mod locate;
 mod output;
 mod quantity;
 mod table;
+mod web;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ fn obey(invocation: Invocation) -> Result<ExitCode, End> {
             let ended = commands::run(*arguments, &Surroundings::of_this_process(), &mut out);
             // Also after a failure, so that what was written before it is seen before it.
             let flushed = out.flush();
-            ended.and(flushed).map(|()| ExitCode::SUCCESS)
+            ended.and_then(|code| flushed.map(|()| code))
         }
     }
 }

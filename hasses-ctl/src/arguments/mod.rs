@@ -4,12 +4,14 @@
 //! it: [`words`] turns what was typed into what argh takes, and every refusal becomes a usage failure with exit code 2.
 
 mod completions;
+mod manual;
 mod words;
 
 use argh::{ArgsInfo, FromArgs};
 use hasses_client::wire::LogLevel;
 
 pub(crate) use completions::Shell;
+pub(crate) use manual::manual;
 pub(crate) use words::{Invocation, read, wants_json};
 
 /// Talks to the hasses daemon.
@@ -61,7 +63,9 @@ pub(crate) enum Command {
     Ping(Ping),
     Position(Position),
     Listen(Listen),
+    Doctor(Doctor),
     Completions(Completions),
+    Manual(Manual),
 }
 
 /// Show settings, figures and counters of the daemon.
@@ -189,9 +193,9 @@ pub(crate) struct Position {}
     subcommand,
     name = "listen",
     help_triggers("--help"),
-    example = "hasses-ctl listen room624 'order*'\nhasses-ctl listen '*' --url http://events.example.com:8080/sse\n\
+    example = "hasses-ctl listen room624 'order*'\nhasses-ctl listen '*' --url https://events.example.com/sse\n\
                hasses-ctl --json listen prices --count 1",
-    usage = "<topic>... [--url <url>] [--id <id>] [--count <n>]",
+    usage = "<topic>... [--url <url>] [--ca <file>] [--id <id>] [--count <n>]",
     note = "This speaks to the SSE port and needs no control socket. A lost connection is made\n\
             anew as a browser does it: after the time that `retry:` said, with the id of the\n\
             last event. A status other than 200 ends it."
@@ -203,12 +207,58 @@ pub(crate) struct Listen {
     /// where subscribers connect; http://127.0.0.1:8080/sse unless given
     #[argh(option, arg_name = "url", default = "DEFAULT_URL.to_owned()")]
     pub(crate) url: String,
+    /// believe the authorities in this PEM file instead of the system's
+    #[argh(option, arg_name = "file")]
+    pub(crate) ca: Option<String>,
     /// id to subscribe under; messages sent with `--except` this id are not received
     #[argh(option, arg_name = "id")]
     pub(crate) id: Option<String>,
     /// end after so many events
     #[argh(option, arg_name = "n")]
     pub(crate) count: Option<u64>,
+}
+
+/// Check a public URL from outside, and say in plain words what is wrong and what to change.
+#[derive(Debug, FromArgs, ArgsInfo)]
+#[argh(
+    subcommand,
+    name = "doctor",
+    help_triggers("--help"),
+    example = "hasses-ctl doctor https://example.com/sse --origin https://app.example.com\n\
+               hasses-ctl doctor https://example.com/sse --wait 120\n\
+               systemctl stop hasses; hasses-ctl doctor https://example.com/sse --backend-down",
+    usage = "<url> [--origin <origin>] [--credentials] [--topic <name>] [--ca <file>]\n              \
+             [--wait <seconds>] [--backend-down]",
+    note = "It subscribes as a browser does, to a topic that nobody else listens to. Where the\n\
+            daemon's control can be reached it sends events there and measures when they arrive,\n\
+            and looks at the daemon itself; run it on the daemon's host, or give --control, to have\n\
+            all checks. Longer waits find longer time-outs.\n\
+            Each finding is `ok`, `warning`, `wrong` or `skipped`, with what to change below it.\n\
+            Here the exit codes are: 0 nothing is wrong (there may be warnings); 1 something is;\n\
+            2 usage; 3 the URL cannot be reached at all."
+)]
+pub(crate) struct Doctor {
+    /// where browsers subscribe: `https://example.com/sse`
+    #[argh(positional, arg_name = "url")]
+    pub(crate) url: String,
+    /// where the pages come from that subscribe, if from elsewhere: `https://app.example.com`
+    #[argh(option, arg_name = "origin")]
+    pub(crate) origin: Option<String>,
+    /// the pages send cookies along (withCredentials)
+    #[argh(switch)]
+    pub(crate) credentials: bool,
+    /// listen and send to this topic; whoever listens to it gets the events (type hasses-doctor)
+    #[argh(option, arg_name = "name")]
+    pub(crate) topic: Option<String>,
+    /// believe the authorities in this PEM file instead of the system's
+    #[argh(option, arg_name = "file")]
+    pub(crate) ca: Option<String>,
+    /// seconds of silence that the stream has to survive; unless given 20, or what the daemon's heartbeat needs; 0 is none
+    #[argh(option, arg_name = "seconds")]
+    pub(crate) wait: Option<u64>,
+    /// the daemon is stopped: check what browsers are told meanwhile
+    #[argh(switch)]
+    pub(crate) backend_down: bool,
 }
 
 /// Print a completion script for a shell.
@@ -226,6 +276,11 @@ pub(crate) struct Completions {
     #[argh(positional, arg_name = "shell")]
     pub(crate) shell: Shell,
 }
+
+/// Print the manual page, in roff.
+#[derive(Debug, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "manual", help_triggers("--help"), example = "hasses-ctl manual | man -l -")]
+pub(crate) struct Manual {}
 
 /// Where the daemon lets subscribers connect when nothing else was configured.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080/sse";

@@ -95,6 +95,7 @@ mod tests {
             queued_bytes: 0,
             reinits: 0,
             tls: None,
+            http: None,
         };
         let other = ClientInfo { client: 1_000, id: None, topics: vec!["x".into()], agent: None, ..client.clone() };
         let expected = "\

@@ -24,7 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Prints events until there were as many as asked for, or for ever.
 pub(crate) fn run(arguments: &Listen, out: &mut Output) -> Result<(), End> {
     check(arguments)?;
-    let subscription = Subscription::new(&arguments.url, &arguments.topics, arguments.id.as_deref())?;
+    let subscription =
+        Subscription::new(&arguments.url, &arguments.topics, arguments.id.as_deref(), arguments.ca.as_deref())?;
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let mut last_event_id = String::new();
     let mut retry = DEFAULT_RETRY;

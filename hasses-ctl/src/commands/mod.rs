@@ -1,6 +1,7 @@
 //! One file a command that has something to it; [`one_line`] has those whose answer is one line.
 
 mod clients;
+mod doctor;
 mod lines;
 mod listen;
 mod one_line;
@@ -10,22 +11,30 @@ mod status;
 mod stream;
 mod topics;
 
-use crate::arguments::{Arguments, Command};
+use std::process::ExitCode;
+
+use crate::arguments::{Arguments, Command, manual};
+use crate::doctor::Sought;
 use crate::failure::Failure;
 use crate::locate::{self, Surroundings};
 use crate::output::{End, Output};
 
-/// Does what the command line asks for.
+/// Does what the command line asks for; gives the exit code of what was done.
 ///
 /// # Errors
 /// Why it was not done, or not to the end.
-pub(crate) fn run(arguments: Arguments, surroundings: &Surroundings, out: &mut Output) -> Result<(), End> {
+pub(crate) fn run(arguments: Arguments, surroundings: &Surroundings, out: &mut Output) -> Result<ExitCode, End> {
     let Some(command) = arguments.command else {
         return Err(Failure::usage("no command is given").into());
     };
     let connect = || locate::connect(arguments.control.as_deref(), surroundings);
-    match command {
+    let done = match command {
+        Command::Doctor(doctor) => {
+            let sought = if arguments.control.is_some() { Sought::There } else { Sought::Anywhere };
+            return doctor::run(&doctor, connect, sought, out);
+        }
         Command::Completions(completions) => out.text(&completions.shell.script()),
+        Command::Manual(_) => out.text(&manual()),
         Command::Listen(listen) => listen::run(&listen, out),
         Command::Send(send) => send::run(&send, connect, out),
         Command::Status(_) => status::run(&connect()?, out),
@@ -40,5 +49,6 @@ pub(crate) fn run(arguments: Arguments, surroundings: &Surroundings, out: &mut O
         Command::Reinit(reinit) => one_line::reinit(&reinit, &connect()?, out),
         Command::Ping(_) => one_line::ping(&connect()?, out),
         Command::Position(_) => one_line::position(&connect()?, out),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -26,9 +26,16 @@ pub(crate) fn which(arguments: arguments::Disconnect) -> Result<Disconnect, Fail
     }
 }
 
-/// `disconnect`: ends connections. That nobody was there is the answer 0, not an error.
+/// `disconnect`: ends connections. Whoever asks for it expects that somebody is there.
 pub(crate) fn disconnect(whom: Disconnect, client: &Client, out: &mut Output) -> Result<(), End> {
+    let nobody = match &whom {
+        Disconnect::Client(number) => format!("no connection has the number {number}"),
+        Disconnect::Id(id) => format!("no connection has the id {:?}", id.as_str()),
+    };
     let disconnected = client.disconnect(whom)?;
+    if disconnected == 0 {
+        return Err(Failure::refused("nobody", nobody).advise("`hasses-ctl clients` shows who is there").into());
+    }
     let reply = Reply::Disconnected(Disconnected { disconnected });
     out.answer(&reply, || format!("{} disconnected\n", counted(disconnected, "connection")))
 }

@@ -35,6 +35,7 @@ fn daemon() -> Daemon {
         Command::Disconnect(Disconnect::Client(99)) => {
             Reply::Failed(Failure::new(ErrorCode::Forbidden, "this connection may not disconnect"))
         }
+        Command::Disconnect(Disconnect::Client(98)) => Reply::Disconnected(Disconnected { disconnected: 0 }),
         Command::Disconnect(_) => Reply::Disconnected(Disconnected { disconnected: 2 }),
         Command::LogLevel(level) => Reply::LogLevel(Level { level: level.unwrap_or(LogLevel::Normal) }),
         Command::Reinit(enabled) => Reply::Reinit(Reinit { enabled: enabled.unwrap_or(false) }),
@@ -58,6 +59,7 @@ fn client(number: u64) -> ClientInfo {
         queued_bytes: 0,
         reinits: 0,
         tls: None,
+        http: None,
     }
 }
 
@@ -151,6 +153,9 @@ fn a_refusal_is_exit_code_1() {
         serde_json::from_str::<Value>(&json.err).unwrap(),
         json!({"ok": false, "code": "forbidden", "error": "this connection may not disconnect"})
     );
+    let nobody = run(&["disconnect", "--client", "98", "--control", &daemon.url]);
+    assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
+    assert!(nobody.err.starts_with("error: no connection has the number 98\n"), "{}", nobody.err);
     for words in [["send", "a*b", "hi"], ["count", "a*b", "--json"], ["disconnect", "--id", "a\nb"]] {
         let run = run(&[&words[..], &["--control", &daemon.url]].concat());
         assert_eq!((run.code, run.out.as_str()), (1, ""), "{words:?}");

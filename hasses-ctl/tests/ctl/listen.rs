@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::certificates::{Authorities, Fault};
 use crate::endpoint::Endpoint;
 use crate::program::{finish, program, run};
+use crate::site::{Manner, Site};
 
 /// The lines of the program's standard output as they come.
 fn lines(child: &mut Child) -> Receiver<String> {
@@ -137,6 +139,37 @@ fn anything_but_an_event_stream_is_refused() {
         assert_eq!((run.code, run.out.as_str()), (1, ""), "{answer}: {}", run.err);
         assert!(parts.iter().all(|part| run.err.contains(part)), "{answer}: {}", run.err);
     }
+}
+
+#[test]
+fn tls_is_spoken_with_those_whose_certificate_holds() {
+    let authorities = Authorities::new();
+    let ca = authorities.file();
+    let site = |fault| {
+        let (tls, body) = (Some(authorities.server(fault, &["http/1.1"])), ":\nid: 17-0\ndata: hi\n\n");
+        Site::open(Manner { tls, body, ..Manner::right() })
+    };
+    let safe = site(Fault::None);
+    let listen = |url: &str, words: &[&str]| run(&[&["listen", "room", "--count", "1", "--url", url], words].concat());
+    let heard = listen(&safe.url, &["--ca", ca.to_str().unwrap()]);
+    assert_eq!((heard.code, heard.out.as_str(), heard.err.as_str()), (0, "17-0  message  hi\n", ""));
+    // By the authorities of the system, which do not know the one of this test.
+    let unknown = listen(&safe.url, &[]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (1, ""));
+    assert!(
+        unknown.err.contains("UnknownIssuer") && unknown.err.contains("hasses-ctl doctor https://"),
+        "{}",
+        unknown.err
+    );
+    for fault in [Fault::Expired, Fault::OtherName, Fault::Incomplete] {
+        let unsafe_one = site(fault);
+        let refused = listen(&unsafe_one.url, &["--ca", ca.to_str().unwrap()]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{fault:?}: {}", refused.err);
+    }
+    let elsewhere: &'static str = Box::leak(safe.url.clone().into_boxed_str());
+    let before = Site::open(Manner::right().ending("HTTP/1.1 307 Temporary Redirect", "").and("Location", elsewhere));
+    let heard = listen(&before.url, &["--ca", ca.to_str().unwrap()]);
+    assert_eq!((heard.code, heard.out.as_str()), (0, "17-0  message  hi\n"), "{}", heard.err);
 }
 
 #[test]

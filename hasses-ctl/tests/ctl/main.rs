@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails the test")]
 
 mod answers;
+mod certificates;
 mod daemon;
+mod doctor;
 mod endpoint;
 mod faults;
 mod listen;
 mod program;
 mod send;
+mod site;
