@@ -119,7 +119,7 @@ mod tests {
         let passed = Passed(Arc::new(Mutex::new(sockets.map(|(name, socket)| (name.to_owned(), socket)).into())));
         assert_eq!(passed.left(), ["sse", "sse", "odd"]);
         let first = passed.take("sse").unwrap().to_string();
-        assert_ne!(passed.clone().take("sse").unwrap().to_string(), first);
+        assert_ne!(passed.take("sse").unwrap().to_string(), first);
         let error = passed.take("sse").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().ends_with("passed and left: odd)"), "{error}");
