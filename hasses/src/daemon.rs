@@ -118,7 +118,18 @@ impl Daemon {
     /// A certificate or key that cannot be used; nothing has changed then.
     pub fn reload(&mut self, mut config: Config) -> Result<Vec<&'static str>, CertificateError> {
         let later = config.keep_what_needs_a_restart(&self.config);
-        let settings = Arc::new(Settings::new(&config, self.descriptors)?);
+        let settings = Arc::new(match Settings::new(&config, self.descriptors) {
+            // Root read them at the start, and the user that the daemon has become may not. The rest is no less right for that.
+            Err(CertificateError::Unreadable { path, error })
+                if error.kind() == io::ErrorKind::PermissionDenied
+                    && config.service.user.is_some()
+                    && config.certificates == self.config.certificates =>
+            {
+                warn!("the certificates stay as they are until a restart: {} cannot be read: {error}", path.display());
+                Settings::with_tls(&config, self.descriptors, self.shared.settings().tls.clone())
+            }
+            settings => settings?,
+        });
         if !later.is_empty() {
             warn!("changed, but in force only after a restart: {}", later.join(", "));
         }

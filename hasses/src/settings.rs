@@ -41,6 +41,12 @@ impl Settings {
     /// A certificate or key that cannot be used.
     pub fn new(config: &Config, descriptors: usize) -> Result<Self, tls::CertificateError> {
         let tls = if config.listen_tls.is_empty() { None } else { Some(tls::load(&config.certificates)?) };
+        Ok(Self::with_tls(config, descriptors, tls))
+    }
+
+    /// The same with certificates and keys that have been read.
+    #[must_use]
+    pub fn with_tls(config: &Config, descriptors: usize, tls: Option<Arc<TlsConfig>>) -> Self {
         let kept_back = RESERVED_DESCRIPTORS + config.limits.max_control_connections;
         let max_connections = descriptors.saturating_sub(kept_back).max(1);
         let possible = max_connections.saturating_sub(REFUSAL_CONNECTIONS).max(1);
@@ -53,14 +59,14 @@ impl Settings {
                  (raise it with LimitNOFILE= or ulimit -n)"
             );
         }
-        Ok(Self {
+        Self {
             endpoint: Endpoint { path: config.path.clone(), cors: config.cors.clone() },
             limits: config.limits.clone(),
             max_subscribers,
             max_connections,
             proxies: config.proxies.clone(),
             tls,
-        })
+        }
     }
 }
 

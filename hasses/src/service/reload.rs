@@ -48,7 +48,10 @@ impl Origin {
         let files = config.certificates.chains.iter().chain(&config.certificates.keys);
         let closed =
             files.filter_map(|path| Some(format!("{} cannot be read: {}", path.display(), File::open(path).err()?)));
-        for fault in self.read().err().into_iter().chain(closed) {
+        for fault in closed {
+            warn!("SIGHUP will not renew the certificates, for the user that the daemon has become: {fault}");
+        }
+        if let Err(fault) = self.read() {
             warn!("SIGHUP will reload nothing, for the user that the daemon has become: {fault}");
         }
     }

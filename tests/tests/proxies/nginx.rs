@@ -22,13 +22,13 @@ fn around(place: &Place, worker_connections: usize) -> String {
     )
 }
 
-/// A whole configuration with this in its `http`, where everything is compressed that may be.
+/// A whole configuration with this in its `http`.
 fn http(place: &Place, worker_connections: usize, inside: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};\n", place.path(kind)))
         .concat();
     let around = around(place, worker_connections);
-    format!("{around}http {{\naccess_log off; gzip on; gzip_types *; gzip_min_length 0;\n{temporary}{inside}}}\n")
+    format!("{around}http {{\naccess_log off;\n{temporary}{inside}}}\n")
 }
 
 fn site(place: &Place) -> Configuration {
@@ -47,7 +47,9 @@ fn command(nginx: &Path, place: &Place, configuration: &str) -> Command {
 fn start_with(worker_connections: usize, change: impl FnOnce(&Place, Configuration) -> Configuration) -> Option<Front> {
     let (nginx, place) = (required("nginx")?, Place::new()?);
     let site = change(&place, site(&place));
-    let mut command = command(&nginx, &place, &http(&place, worker_connections, &site.to_string()));
+    // Everything is compressed that may be.
+    let inside = format!("gzip on; gzip_types *; gzip_min_length 0;\n{site}");
+    let mut command = command(&nginx, &place, &http(&place, worker_connections, &inside));
     Some(place.start(&mut command))
 }
 
@@ -186,4 +188,19 @@ fn the_classic_configuration_of_nginx_gives_everyone_their_own_events() {
     let mut command = command(&nginx, &place, &http(&place, 4096, &inside));
     let plain = place.plain;
     behaviour::serves_one_after_the_other_as_classic(&place.start_at(plain, &mut command));
+}
+
+#[test]
+fn the_configuration_of_nginx_in_the_readme_does_the_least() {
+    let Some((nginx, place)) = required("nginx").zip(Place::new()) else { return };
+    let shown = Configuration::of("README.md", "nginx").with("127.0.0.1:8080", place.backend);
+    // What a name stands for is in the document; the README says that a number does too.
+    let shown = shown.to_string().replace("$hasses_retry", "5000");
+    let inside = format!("server {{ listen {}; {shown} }}\n", place.plain);
+    let mut command = command(&nginx, &place, &http(&place, 512, &inside));
+    let plain = place.plain;
+    let front = place.start_at(plain, &mut command);
+    behaviour::comes_back_later(front.get(Speech::OnePlain, "/sse?subscribe=a"));
+    let daemon = front.daemon();
+    behaviour::comes_and_goes(&daemon, front.subscribe(Speech::OnePlain, "subscribe=a"), Notices::AtOnce);
 }

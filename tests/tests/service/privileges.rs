@@ -93,21 +93,26 @@ impl Guarded {
 }
 
 #[test]
-fn a_key_that_only_root_may_read_serves_until_a_restart_and_the_log_says_so() {
+fn a_key_that_only_root_may_read_stays_until_a_restart_and_the_rest_is_reloaded() {
     if !runs_as_root() {
         return;
     }
-    let Guarded { running, client, key, .. } = &mut Guarded::start();
+    let mut guarded = Guarded::start();
+    guarded.change("retry = 200\n");
+    let Guarded { running, client, key, .. } = &mut guarded;
     let address = running.said("subscribers: https://").trim_end_matches("/sse").to_owned();
     let mut subscriber = client.subscribe(&address, "subscribe=t");
     let foreseen = format!(
-        "warning: SIGHUP will reload nothing, for the user that the daemon has become: {} cannot be read: Permission denied",
+        "warning: SIGHUP will not renew the certificates, for the user that the daemon has become: {} cannot be read: Permission denied",
         key.display()
     );
     running.wait_until_it_says(&foreseen);
     running.signal(Signal::HUP);
-    running.wait_until_it_says("error: SIGHUP: nothing is reloaded, the old settings stay");
-    let why = format!("error: SIGHUP: TLS: {} cannot be read: Permission denied", key.display());
+    running.wait_until_it_says("SIGHUP: reloaded, changed: retry\n");
+    let why = format!(
+        "warning: the certificates stay as they are until a restart: {} cannot be read: Permission denied",
+        key.display()
+    );
     assert!(running.output().contains(&why), "{}", running.output());
     drop(client.subscribe(&address, "subscribe=t"));
     running.signal(Signal::TERM);
