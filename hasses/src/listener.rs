@@ -107,13 +107,14 @@ impl Listener {
                 let name = format!("unix:{}", path.display());
                 (Socket::Unix(Async::new(listener)?, Some(file)), name)
             }
-            ListenAddress::Systemd(name) => match passed.take(name)? {
-                PassedSocket::Tcp(listener) => tcp(listener, send_buffer)?,
-                PassedSocket::Unix(listener) => {
-                    let name = PassedSocket::Unix(listener.try_clone()?).to_string();
-                    (Socket::Unix(Async::new(listener)?, None), name)
+            ListenAddress::Systemd(name) => {
+                let socket = passed.take(name)?;
+                let name = socket.to_string();
+                match socket {
+                    PassedSocket::Tcp(listener) => tcp(listener, send_buffer)?,
+                    PassedSocket::Unix(listener) => (Socket::Unix(Async::new(listener)?, None), name),
                 }
-            },
+            }
         };
         Ok(Self { socket, listening: Listening { address, tls } })
     }

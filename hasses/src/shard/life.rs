@@ -38,11 +38,7 @@ impl Shard {
         self.schedule(slot);
         if is_secured {
             // The request may have come with the end of the handshake, and then nothing tells of it; and tickets wait to go out.
-            self.flush(slot);
-            let key = u64::from(self.generation) << 32 | u64::from(slot);
-            if self.slot(key).is_some() {
-                self.read(slot);
-            }
+            self.on_ready(self.key(slot), true, true);
         }
     }
 
