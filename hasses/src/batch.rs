@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use async_channel::Sender;
 use hasses_client::wire::{
     ClientInfo, ClientList, Command, Count, DEFAULT_PAGE_ROWS, Disconnected, EventId, Publish, Published, Reply,
-    TopicInfo, TopicList,
+    SubscriberId, TopicInfo, TopicList, Topics,
 };
 
 use crate::gate::Pass;
@@ -17,7 +17,7 @@ use crate::sse::Rendered;
 /// The commands of one submission, on their way through the shards.
 #[derive(Debug)]
 pub struct Batch {
-    /// In order; each becomes one reply.
+    /// In order; each becomes one reply, but for what others published.
     pub steps: Vec<Step>,
     shards_left: AtomicUsize,
     replies: Sender<Vec<Reply>>,
@@ -30,6 +30,8 @@ pub struct Batch {
 pub enum Step {
     /// An event to be fanned out.
     Event(Box<Event>),
+    /// The same, published by somebody else: nobody here is to be answered.
+    Other(Box<Event>),
     /// A question to every shard, or a command to all.
     Query(Box<Query>),
     /// The hub has answered it.
@@ -41,8 +43,10 @@ pub enum Step {
 pub struct Event {
     /// Its id.
     pub id: EventId,
-    /// Where to, and except whom.
-    pub publish: Publish,
+    /// Where to.
+    pub topics: Topics,
+    /// Not to subscribers with this id.
+    pub except: Option<SubscriberId>,
     /// Its bytes.
     pub rendered: Rendered,
     /// Subscribers that matched, summed over the shards.
@@ -84,7 +88,7 @@ impl Batch {
         if self.shards_left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
-        let replies = self.steps.iter().map(|step| step.reply(&status, unmatched)).collect();
+        let replies = self.steps.iter().filter_map(|step| step.reply(&status, unmatched)).collect();
         // The session may be gone; then nobody wants to know.
         let _ = self.replies.try_send(replies);
     }
@@ -97,8 +101,18 @@ impl Step {
         Self::Done(Mutex::new(Some(reply)))
     }
 
-    fn reply(&self, status: impl Fn(&Found) -> Reply, unmatched: &AtomicU64) -> Reply {
+    /// The event, where it is one.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
         match self {
+            Self::Event(event) | Self::Other(event) => Some(event),
+            Self::Query(_) | Self::Done(_) => None,
+        }
+    }
+
+    fn reply(&self, status: impl Fn(&Found) -> Reply, unmatched: &AtomicU64) -> Option<Reply> {
+        Some(match self {
+            Self::Other(_) => return None,
             Self::Event(event) => {
                 let matched = event.matched.load(Ordering::Acquire);
                 if matched == 0 {
@@ -115,7 +129,16 @@ impl Step {
                 // Only the last shard comes here, once.
                 reply.take().unwrap_or(Reply::Count(Count { count: 0 }))
             }
-        }
+        })
+    }
+}
+
+impl Event {
+    /// An event that has been given its place.
+    #[must_use]
+    pub fn new(id: EventId, publish: Publish, rendered: Rendered) -> Self {
+        let Publish { topics, except, .. } = publish;
+        Self { id, topics, except, rendered, matched: AtomicU64::new(0) }
     }
 }
 

@@ -15,6 +15,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use crate::arrival::Newcomer;
 use crate::config::Limits;
 use crate::outbox::{Outbox, Pool, SLICES};
+use crate::shard::Behind;
 use crate::sse::{Framing, Rendered};
 use crate::tls::{Secured, SecuredError};
 use crate::wheel::Millis;
@@ -44,12 +45,22 @@ pub struct Connection {
     pub touched: bool,
     /// Its readiness to be written is watched.
     pub watches_writing: bool,
+    /// Its socket took no more at the last attempt.
+    pub blocked: bool,
+    /// It is told of `hasses.*` events.
+    pub notices: bool,
     /// Tells this connection from others that had its slot.
     pub generation: u32,
+    /// How many events it had when its silence was looked at last; what does not fit matters as little as a sum of bits.
+    pub looked: u32,
     /// What waits for it.
     pub outbox: Outbox,
-    /// When something was last written to it.
+    /// What it is owed from the log. `None` is live: it gets events as they come.
+    pub behind: Option<Box<Behind>>,
+    /// When something was last written to it, or began to wait for room in its socket.
     pub written: Millis,
+    /// When it was last told where it stands.
+    pub told: Millis,
     /// Events written to it.
     pub delivered: u64,
     /// The id it gave itself.
@@ -137,6 +148,11 @@ impl Connection {
             phase: Phase::Head,
             touched: false,
             watches_writing: false,
+            blocked: false,
+            notices: true,
+            looked: 0,
+            behind: None,
+            told: now,
             framing: Framing::Chunked,
             proxy: None,
             counted: false,
@@ -184,7 +200,7 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn takes_directly(&self) -> bool {
-        self.outbox.is_empty() && self.tls.is_none()
+        self.outbox.is_empty() && self.tls.is_none() && self.behind.is_none()
     }
 
     /// Records of TLS wait to go out.
@@ -265,8 +281,9 @@ impl Connection {
             Phase::Ending => self.since + LINGER,
             Phase::Subscribed if self.is_worn() => self.since,
             Phase::Subscribed => {
-                let heartbeat = self.written + self.heartbeat(limits);
-                limits.max_age.map_or(heartbeat, |age| heartbeat.min(self.since + millis(age)))
+                let next =
+                    self.written + if self.blocked { millis(limits.progress_timeout) } else { self.heartbeat(limits) };
+                limits.max_age.map_or(next, |age| next.min(self.since + millis(age)))
             }
         }
     }
@@ -359,6 +376,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 208, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 224, "{} bytes", size_of::<Connection>());
     }
 }

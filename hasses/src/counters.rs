@@ -35,8 +35,28 @@ pub struct Counters {
     pub head_timeouts: AtomicU64,
     /// Disconnected with a full outbox.
     pub slow_disconnects: AtomicU64,
-    /// What those had not been sent.
-    pub slow_lost_bytes: AtomicU64,
+    /// Subscribers that are behind now, for being slow.
+    pub behind: AtomicU64,
+    /// Times that a subscriber fell behind.
+    pub behind_total: AtomicU64,
+    /// Times that one of them had everything again.
+    pub caught_up: AtomicU64,
+    /// Disconnected because retention passed what they were owed.
+    pub outrun: AtomicU64,
+    /// Disconnected because their socket took nothing for the progress time-out.
+    pub stalled: AtomicU64,
+    /// Came back with an id from which nothing was missing.
+    pub resumed: AtomicU64,
+    /// Came back with an id that retention had passed.
+    pub gaps: AtomicU64,
+    /// Came back with an id that is not of this log.
+    pub resets: AtomicU64,
+    /// Events that those who came back had missed.
+    pub replayed: AtomicU64,
+    /// Publishes whose key had been accepted before.
+    pub duplicates: AtomicU64,
+    /// Publishes that the event log could not keep.
+    pub not_stored: AtomicU64,
     /// Reached the maximum age.
     pub aged_out: AtomicU64,
     /// Disconnected by command.

@@ -1,30 +1,33 @@
 //! The daemon as a whole: everything is bound and opened first, so that a fault is an error at start; then it runs until it
 //! is stopped.
 //!
-//! Threads: one for control (the hub, the control sources, accepting), one a shard. Stopping closes what leads in, lets the
-//! shards end their streams, and waits for all of them.
+//! Threads: one for control (the hub, the control sources, accepting), one a shard, and as many for handshakes where something
+//! has to come before a request. The end has two parts: a drain, in which everything goes on but for subscribing and streams end
+//! one by one; and the stop, which closes what leads in, answers those who wait to be accepted, and ends what is left.
 
+use std::future::Future;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use event_listener::Event;
 use futures_lite::future::block_on;
 use hasses_adapters::{Context, ControlSource, ControlStats, Current, Inbox, Passed};
-use hasses_client::wire::EventId;
-use smol::Executor;
 use smol::lock::Semaphore;
+use smol::{Executor, Task};
 use tracing::{error, warn};
 
 use crate::addresses::Addresses;
 use crate::config::Config;
+use crate::connection::millis;
 use crate::counters::Counters;
 use crate::hub::Hub;
 use crate::listener::{Listener, Reception, ShardHandle};
+use crate::log::Appender;
 use crate::logging::LevelSwitch;
 use crate::opening::{Opened, StartError, control_settings};
 use crate::service::Owner;
@@ -38,6 +41,9 @@ use crate::tls::CertificateError;
 const INBOX: usize = 64;
 /// Messages that may wait for a shard; their bytes are bounded by the gate.
 const SHARD_CHANNEL: usize = 1024;
+/// Time for handshakes that are under way when the daemon stops, and between two looks at whether they are done.
+const LAST_ARRIVALS: Duration = Duration::from_secs(1);
+const LAST_LOOK: Duration = Duration::from_millis(5);
 
 /// A running daemon. Dropping it stops it.
 #[derive(Debug)]
@@ -50,8 +56,13 @@ pub struct Daemon {
     inbox: Inbox,
     passed: Passed,
     stop: Option<Sender<()>>,
-    /// The threads that end when `stop` is dropped.
-    front: Vec<JoinHandle<()>>,
+    /// The thread that ends when `stop` is dropped.
+    control: Option<JoinHandle<()>>,
+    /// Runs what comes before a request, where that is anything.
+    arrivals: Arc<Executor<'static>>,
+    /// Ends the threads that do.
+    stop_arrivals: Option<Sender<()>>,
+    arriving: Vec<JoinHandle<()>>,
     shards: Vec<(Sender<Message>, JoinHandle<()>)>,
 }
 
@@ -66,13 +77,13 @@ impl Daemon {
 
     /// Starts what is open.
     pub(crate) fn run(opened: Opened, log_level: LevelSwitch) -> Result<Self, StartError> {
-        let Opened { config, settings, descriptors, listeners, control_settings, sources, passed } = opened;
-        let shared = Arc::new(shared(config.clone(), settings, log_level, &listeners, &sources));
+        let Opened { config, settings, descriptors, log, listeners, control_settings, sources, passed } = opened;
+        let shared = Arc::new(shared(config.clone(), settings, log_level, &log, &listeners, &sources));
 
         let (shards, handles) = start_shards(&shared)?;
         let (inbox, submissions) = Inbox::new(INBOX);
         let channels = handles.iter().map(|handle| handle.messages.clone()).collect();
-        let hub = Hub::new(shared.clone(), channels, shared.config.limits.in_flight);
+        let hub = Hub::new(shared.clone(), channels, log);
         let current = Current::new(control_settings);
         let places = shared.config.limits.max_control_connections;
         let context = Context {
@@ -85,30 +96,70 @@ impl Daemon {
         };
         let (stop, stopped) = async_channel::bounded::<()>(1);
         let arrivals = Arc::new(Executor::new());
-        let mut front = Vec::new();
+        let (stop_arrivals, arrivals_stopped) = async_channel::bounded::<()>(1);
+        let mut arriving = Vec::new();
         if shared.config.proxies.header || shared.listening.iter().any(|listening| listening.tls) {
             // As many as shards: handshakes are the one thing that wants as much of the processor.
             for nth in 0..shared.config.shards {
-                let (arrivals, stopped) = (arrivals.clone(), stopped.clone());
+                let (arrivals, stopped) = (arrivals.clone(), arrivals_stopped.clone());
                 let welcome = move || {
                     // Ends when the sender is dropped.
                     let _ = async_io::block_on(arrivals.run(stopped.recv()));
                 };
-                front.push(spawn(&format!("hasses-arrival-{nth}"), guarded(welcome))?);
+                arriving.push(spawn(&format!("hasses-arrival-{nth}"), guarded(welcome))?);
             }
         }
-        let arrivals = Arc::downgrade(&arrivals);
-        let reception = Reception { shared: shared.clone(), shards: handles, arrivals, complained: Arc::default() };
+        let weak = Arc::downgrade(&arrivals);
+        let reception =
+            Reception { shared: shared.clone(), shards: handles, arrivals: weak, complained: Arc::default() };
         let control = move || {
             let executor = Executor::new();
-            let mut tasks = vec![executor.spawn(hub.run(submissions))];
-            tasks.extend(sources.into_iter().map(|source| executor.spawn(source.run(context.clone()))));
-            tasks.extend(listeners.into_iter().map(|listener| executor.spawn(listener.run(reception.clone()))));
-            // Ends when the sender is dropped; the tasks end with their handles.
-            let _ = async_io::block_on(executor.run(stopped.recv()));
+            let hub = executor.spawn(hub.run(submissions.clone()));
+            let sources: Vec<_> =
+                sources.into_iter().map(|source| executor.spawn(source.run(context.clone()))).collect();
+            let accepting =
+                listeners.into_iter().map(|it| executor.spawn(it.run(reception.clone(), stopped.clone()))).collect();
+            async_io::block_on(executor.run(async {
+                // Ends when the sender is dropped.
+                let _ = stopped.recv().await;
+                join(accepting).await;
+                // The sources end with their handles; what they had submitted is still carried out.
+                drop(sources);
+                submissions.close();
+                hub.await;
+            }));
         };
-        front.push(spawn("hasses-control", guarded(control))?);
-        Ok(Self { shared, config, descriptors, current, inbox, passed, stop: Some(stop), front, shards })
+        let control = Some(spawn("hasses-control", guarded(control))?);
+        Ok(Self {
+            shared,
+            config,
+            descriptors,
+            current,
+            inbox,
+            passed,
+            stop: Some(stop),
+            control,
+            arrivals,
+            stop_arrivals: Some(stop_arrivals),
+            arriving,
+            shards,
+        })
+    }
+
+    /// Begins to end: nobody is taken in any more, and the streams that there are end one by one, spread evenly over the drain
+    /// time. Publishing goes on. The answer ends when the last stream has; then it is time to [`stop`](Self::stop).
+    pub fn drain(&self) -> impl Future<Output = ()> + use<> {
+        let until = self.shared.millis() + millis(self.shared.settings().limits.drain);
+        self.shared.drained_at.store(until.max(1), Relaxed);
+        let (done, drained) = async_channel::bounded::<()>(1);
+        for (messages, _) in &self.shards {
+            // A shard that is gone has no streams.
+            let _ = block_on(messages.send(Message::Drain(until, done.clone())));
+        }
+        async move {
+            // Ends when every shard has dropped its sender.
+            let _ = drained.recv().await;
+        }
     }
 
     /// Takes what can change while it runs from another configuration; nobody is disconnected. What cannot is logged. Gives the
@@ -138,6 +189,7 @@ impl Daemon {
             // A shard that is gone is ending with the daemon.
             let _ = block_on(messages.send(Message::Settings(settings.clone())));
         }
+        self.shared.log.set(config.limits.retention(), config.slow.clone());
         self.current.exchange(control_settings(&config, &self.passed));
         self.shared.log_level.set(config.log.level);
         self.shared.reinit.store(config.allow_reinit, Relaxed);
@@ -188,18 +240,23 @@ impl Daemon {
         self.shared.settings().max_subscribers
     }
 
-    /// Stops: nothing more is let in, every stream gets its last chunk, and the socket files are gone when this returns.
+    /// Stops: nothing more is let in, whoever waits to be accepted is told to come back later, every stream gets its last chunk,
+    /// and the socket files are gone when this returns.
     pub fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
+        self.shared.drained_at.fetch_max(self.shared.millis().max(1), Relaxed);
         drop(self.stop.take());
-        for thread in self.front.drain(..) {
-            if thread.join().is_err() {
-                error!("a thread ended by a fault of the daemon; please report it");
-            }
+        join_threads(self.control.take());
+        // Whoever shakes hands now wants to be told to come back later, too.
+        let begun = Instant::now();
+        while !self.arrivals.is_empty() && begun.elapsed() < LAST_ARRIVALS {
+            std::thread::sleep(LAST_LOOK);
         }
+        drop(self.stop_arrivals.take());
+        join_threads(self.arriving.drain(..));
         // All are told before one is waited for: the time that slow subscribers get is the same everywhere.
         for (messages, _) in &self.shards {
             // A shard that is gone has nothing to end.
@@ -219,10 +276,25 @@ impl Drop for Daemon {
     }
 }
 
+fn join_threads(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            error!("a thread ended by a fault of the daemon; please report it");
+        }
+    }
+}
+
+async fn join(tasks: Vec<Task<()>>) {
+    for task in tasks {
+        task.await;
+    }
+}
+
 fn shared(
     config: Config,
     settings: Settings,
     log_level: LevelSwitch,
+    log: &Appender,
     listeners: &[Listener],
     sources: &[Box<dyn ControlSource>],
 ) -> Shared {
@@ -234,7 +306,8 @@ fn shared(
         log_level,
         reinit: AtomicBool::new(config.allow_reinit),
         next_client: AtomicU64::new(1),
-        newest: Mutex::new(EventId::default()),
+        log: log.log().clone(),
+        drained_at: AtomicU64::new(0),
         descriptor_freed: Event::new(),
         listening: listeners.iter().map(|listener| listener.listening().clone()).collect(),
         sources: sources.iter().map(|source| source.address()).collect(),

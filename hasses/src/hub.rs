@@ -1,28 +1,33 @@
-//! The one point that every accepted command passes: it gives events their ids, and hands everything to all shards in the
-//! same order.
+//! The one point that every accepted command passes: publishes are appended to the event log, which gives them their place in
+//! the order, and everything is handed to all shards in that order.
 //!
-//! The hub never waits for a subscriber. It waits for room in the channels to the shards, which are bounded, and so holds
-//! publishers back.
+//! The hub never waits for a subscriber. It waits for the log, and for room in the channels to the shards, which are bounded,
+//! and so holds publishers back. What waits meanwhile is appended together: one commit for many.
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use futures_lite::{FutureExt as _, StreamExt as _};
 use hasses_adapters::Submission;
-use hasses_client::wire::{
-    Command, ErrorCode, EventId, Failure, Level, PROTOCOL, Pong, Position, Publish, Reinit, Reply,
-};
+use hasses_client::wire::{Command, EventId, Level, PROTOCOL, Pong, Position, Publish, Published, Reinit, Reply};
+use smol::Timer;
 use tracing::info;
 
 use crate::batch::{Batch, Event, Found, Query, Step};
 use crate::gate::Gate;
+use crate::log::{Appender, Ordered, Outcome};
 use crate::shard::Message;
 use crate::shared::Shared;
-use crate::sse::Rendered;
+
+/// Submissions that are appended together at most. Each holds what was read from one connection in one go.
+const GROUP: usize = 256;
+/// Bytes of text after which no more submissions are added to a group.
+const GROUP_BYTES: usize = 1024 * 1024;
+/// A look at whether events have grown too old.
+const EVICTION: Duration = Duration::from_secs(1);
 
 /// Gives events their order.
 #[derive(Debug)]
@@ -30,41 +35,166 @@ pub struct Hub {
     shared: Arc<Shared>,
     shards: Vec<Sender<Message>>,
     gate: Arc<Gate>,
+    log: Appender,
+    /// The newest event, as the submissions see it that are carried out.
     newest: EventId,
-    scratch: Vec<u8>,
+    ticks: Timer,
+}
+
+/// What wakes the hub.
+enum Wake {
+    Submission(Submission),
+    Others(Vec<Ordered>),
+    Eviction,
+    End,
+}
+
+/// A command on its way through the log.
+enum Taken {
+    /// The next publish of the group.
+    Publish,
+    /// Anything else.
+    Command(Command),
 }
 
 impl Hub {
     /// A hub before these shards.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, shards: Vec<Sender<Message>>, in_flight: usize) -> Self {
-        Self { shared, shards, gate: Gate::new(in_flight), newest: EventId::default(), scratch: Vec::new() }
+    pub fn new(shared: Arc<Shared>, shards: Vec<Sender<Message>>, log: Appender) -> Self {
+        let newest = shared.log.window().newest();
+        Self {
+            gate: Gate::new(shared.config.limits.in_flight),
+            shared,
+            shards,
+            log,
+            newest,
+            ticks: Timer::interval(EVICTION),
+        }
     }
 
-    /// Serves submissions until every inbox is gone.
+    /// Serves submissions until every inbox is gone, or their channel is closed. Everything that it took is carried out then.
     pub async fn run(mut self, submissions: Receiver<Submission>) {
-        while let Ok(Submission { commands, replies }) = submissions.recv().await {
-            let mut bytes = 0;
-            let mut steps = Vec::with_capacity(commands.len());
-            for command in commands {
-                let step = self.step(command);
-                if let Step::Event(event) = &step {
-                    bytes += event.rendered.len();
-                }
-                steps.push(step);
+        loop {
+            match self.wake(&submissions).await {
+                Wake::Submission(first) => self.serve(first, &submissions).await,
+                Wake::Others(ordered) => self.serve_others(ordered).await,
+                Wake::Eviction => self.log.evict(self.shared.millis()),
+                Wake::End => return self.log.close().await,
             }
-            let pass = self.gate.pass(bytes).await;
-            let batch = Arc::new(Batch::new(steps, self.shards.len(), replies, pass));
-            for shard in &self.shards {
-                // A shard that is gone is one that is ending with the daemon; its batch is not answered.
-                let _ = shard.send(Message::Batch(batch.clone())).await;
+        }
+    }
+
+    async fn wake(&mut self, submissions: &Receiver<Submission>) -> Wake {
+        let submission = async { submissions.recv().await.map_or(Wake::End, Wake::Submission) };
+        let Self { log, ticks, .. } = self;
+        let others = async { Wake::Others(log.others().await) };
+        let eviction = async {
+            ticks.next().await;
+            Wake::Eviction
+        };
+        submission.or(others).or(eviction).await
+    }
+
+    /// Takes a submission, and those that wait behind it, through the log and to the shards.
+    async fn serve(&mut self, first: Submission, submissions: &Receiver<Submission>) {
+        let mut group = Vec::new();
+        let mut publishes: Vec<Publish> = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(Submission { commands, replies }) = next {
+            let mut taken = Vec::with_capacity(commands.len());
+            for command in commands {
+                taken.push(match command {
+                    Command::Publish(publish) => {
+                        bytes += publish.data.len();
+                        publishes.push(publish);
+                        Taken::Publish
+                    }
+                    command => Taken::Command(command),
+                });
+            }
+            group.push((taken, replies));
+            let full = group.len() >= GROUP || bytes >= GROUP_BYTES;
+            next = if full { None } else { submissions.try_recv().ok() };
+        }
+        let mut outcomes = if publishes.is_empty() {
+            Vec::new().into_iter()
+        } else {
+            self.log.append(publishes, self.shared.millis()).await.into_iter()
+        };
+        for (taken, replies) in group {
+            let mut steps = Vec::with_capacity(taken.len());
+            for taken in taken {
+                match taken {
+                    Taken::Command(command) => steps.push(self.step(command)),
+                    Taken::Publish => {
+                        for outcome in outcomes.by_ref() {
+                            let other = matches!(outcome, Outcome::Other(_));
+                            steps.push(self.outcome(outcome));
+                            if !other {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+            self.hand_on(steps, replies).await;
+        }
+        let rest: Vec<Step> = outcomes.map(|outcome| self.outcome(outcome)).collect();
+        self.hand_on_others(rest).await;
+    }
+
+    /// Takes what others appended to the shards.
+    async fn serve_others(&mut self, ordered: Vec<Ordered>) {
+        let kept = self.log.keep(ordered, self.shared.millis());
+        let steps = kept.into_iter().map(|outcome| self.outcome(outcome)).collect();
+        self.hand_on_others(steps).await;
+    }
+
+    async fn hand_on_others(&self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            let (nobody, _) = async_channel::bounded(1);
+            self.hand_on(steps, nobody).await;
+        }
+    }
+
+    async fn hand_on(&self, steps: Vec<Step>, replies: Sender<Vec<Reply>>) {
+        let bytes = steps.iter().filter_map(Step::event).map(|event| event.rendered.len()).sum();
+        let pass = self.gate.pass(bytes).await;
+        let batch = Arc::new(Batch::new(steps, self.shards.len(), replies, pass));
+        for shard in &self.shards {
+            // A shard that is gone is one that is ending with the daemon; its batch is not answered.
+            let _ = shard.send(Message::Batch(batch.clone())).await;
+        }
+    }
+
+    fn outcome(&mut self, outcome: Outcome) -> Step {
+        let mut came = |event: &Event| {
+            self.newest = event.id;
+            self.shared.counters.messages.fetch_add(1, Relaxed);
+        };
+        match outcome {
+            Outcome::Event(event) => {
+                came(&event);
+                Step::Event(event)
+            }
+            Outcome::Other(event) => {
+                came(&event);
+                Step::Other(event)
+            }
+            Outcome::Duplicate(id) => {
+                self.shared.counters.duplicates.fetch_add(1, Relaxed);
+                Step::done(Reply::Published(Published { id, matched: 0, duplicate: true }))
+            }
+            Outcome::Refused(failure) => {
+                self.shared.counters.not_stored.fetch_add(1, Relaxed);
+                Step::done(Reply::Failed(failure))
             }
         }
     }
 
     fn step(&mut self, command: Command) -> Step {
         match command {
-            Command::Publish(publish) => self.publish(publish),
             Command::LogLevel(level) => {
                 if let Some(level) = level {
                     self.shared.log_level.set(level);
@@ -86,22 +216,5 @@ impl Hub {
             }
             command => Step::Query(Box::new(Query { command, found: Mutex::new(Found::default()) })),
         }
-    }
-
-    fn publish(&mut self, publish: Publish) -> Step {
-        if publish.key.is_some() {
-            let error = "key needs an event log, which this version does not have";
-            return Step::done(Reply::Failed(Failure::new(ErrorCode::Unsupported, error)));
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Milliseconds since 1970 fit into 64 bits for half a billion years.
-        self.newest = self.newest.next(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        *self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = self.newest;
-        self.shared.counters.messages.fetch_add(1, Relaxed);
-        let rendered = Rendered::event(self.newest, &publish, &mut self.scratch);
-        if self.scratch.capacity() > 1 << 16 {
-            self.scratch = Vec::new();
-        }
-        Step::Event(Box::new(Event { id: self.newest, publish, rendered, matched: AtomicU64::new(0) }))
     }
 }

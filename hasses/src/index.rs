@@ -1,15 +1,15 @@
 //! Which subscribers a topic reaches. No I/O, no clock.
 //!
-//! The cost of a look-up grows with the subscribers that match, not with those that are there: exact topics and prefixes
-//! stand in ordered maps, so a prefix publish walks one range, and an exact publish finds the prefixes that it begins
-//! with in a few steps. Joining and leaving are independent of how many others subscribed to the same topic.
+//! The cost of a look-up grows with the subscribers that match, not with those that are there. Joining and leaving are
+//! independent of how many others subscribed to the same topic.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hasses_client::wire::TopicPattern;
 use slab::Slab;
+
+use crate::names::{Kind, Names, parts};
 
 /// Number of a subscriber within its shard.
 pub type Slot = u32;
@@ -17,8 +17,7 @@ pub type Slot = u32;
 /// The subscriptions of one shard.
 #[derive(Debug, Default)]
 pub struct Index {
-    exact: BTreeMap<Arc<str>, usize>,
-    prefixes: BTreeMap<Arc<str>, usize>,
+    names: Names,
     topics: Slab<Entry>,
     /// What each subscriber subscribed to, by slot.
     memberships: Vec<Box<[Membership]>>,
@@ -29,12 +28,6 @@ struct Entry {
     name: Arc<str>,
     kind: Kind,
     members: Vec<Member>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Exact,
-    Prefix,
 }
 
 /// One subscriber in the list of a topic; `nth` is the membership that points back here.
@@ -81,7 +74,7 @@ impl Index {
                 self.memberships[moved.slot as usize][moved.nth as usize].position = position;
             } else if entry.members.is_empty() {
                 let entry = self.topics.remove(topic as usize);
-                self.names(entry.kind).remove(&entry.name);
+                self.names.remove(&entry.name, entry.kind);
             } else if entry.members.capacity() > 4 * entry.members.len() {
                 entry.members.shrink_to(2 * entry.members.len());
             }
@@ -109,17 +102,19 @@ impl Index {
     /// Subscribers of exactly this topic or prefix.
     #[must_use]
     pub fn count_exactly(&self, pattern: &TopicPattern) -> usize {
-        let topic = match pattern {
-            TopicPattern::Exact(topic) => self.exact.get(topic.as_str()),
-            TopicPattern::Prefix(prefix) => self.prefixes.get(prefix.as_str()),
-        };
-        topic.map_or(0, |&topic| self.topics[topic].members.len())
+        self.names.find(pattern).map_or(0, |topic| self.topics[topic].members.len())
     }
 
     /// Names of what a subscriber subscribed to, in its order; prefixes end in `*`.
     pub fn names_of(&self, slot: Slot) -> impl Iterator<Item = String> {
         let memberships = self.memberships.get(slot as usize).map_or(&[][..], |memberships| memberships);
         memberships.iter().map(|membership| self.topics[membership.topic as usize].name())
+    }
+
+    /// What a subscriber subscribed to.
+    pub fn patterns_of(&self, slot: Slot) -> impl Iterator<Item = TopicPattern> {
+        // A name that came from a pattern makes it again.
+        self.names_of(slot).filter_map(|name| TopicPattern::new(name).ok())
     }
 
     /// Every topic and prefix with the number of its subscribers, in no order.
@@ -140,71 +135,21 @@ impl Index {
     }
 
     fn entry(&mut self, pattern: &TopicPattern) -> usize {
-        let (name, kind) = match pattern {
-            TopicPattern::Exact(topic) => (topic.as_str(), Kind::Exact),
-            TopicPattern::Prefix(prefix) => (prefix.as_str(), Kind::Prefix),
-        };
-        if let Some(&topic) = self.names(kind).get(name) {
+        if let Some(topic) = self.names.find(pattern) {
             return topic;
         }
+        let (name, kind) = parts(pattern);
         let name: Arc<str> = Arc::from(name);
         let topic = self.topics.insert(Entry { name: name.clone(), kind, members: Vec::new() });
-        self.names(kind).insert(name, topic);
+        self.names.insert(name, kind, topic);
         topic
     }
 
-    fn names(&mut self, kind: Kind) -> &mut BTreeMap<Arc<str>, usize> {
-        match kind {
-            Kind::Exact => &mut self.exact,
-            Kind::Prefix => &mut self.prefixes,
-        }
-    }
-
     fn overlapping(&self, pattern: &TopicPattern, mut visit: impl FnMut(&Entry)) {
-        match pattern {
-            TopicPattern::Exact(topic) => {
-                if let Some(&entry) = self.exact.get(topic.as_str()) {
-                    visit(&self.topics[entry]);
-                }
-                self.beginnings_of(topic.as_str(), visit);
-            }
-            TopicPattern::Prefix(prefix) => {
-                let prefix = prefix.as_str();
-                for names in [&self.exact, &self.prefixes] {
-                    let from = (Bound::Included(prefix), Bound::Unbounded);
-                    for (_, &entry) in names.range::<str, _>(from).take_while(|(name, _)| name.starts_with(prefix)) {
-                        visit(&self.topics[entry]);
-                    }
-                }
-                // The prefix itself was in the range just walked.
-                if let Some((last, _)) = prefix.char_indices().next_back() {
-                    self.beginnings_of(&prefix[..last], visit);
-                }
-            }
-        }
-    }
-
-    /// Visits every subscribed prefix that `text` begins with.
-    ///
-    /// The greatest name not above `text` either is such a prefix, or differs from `text` at some byte; no prefix of `text`
-    /// that is longer than what they have in common can stand in the map, since it would lie between the two.
-    fn beginnings_of(&self, text: &str, mut visit: impl FnMut(&Entry)) {
-        let mut probe = text;
-        while let Some((name, &entry)) =
-            self.prefixes.range::<str, _>((Bound::Unbounded, Bound::Included(probe))).next_back()
-        {
-            if probe.starts_with(&**name) {
-                visit(&self.topics[entry]);
-                let Some((last, _)) = name.char_indices().next_back() else { return };
-                probe = &probe[..last];
-            } else {
-                let mut common = probe.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-                while !probe.is_char_boundary(common) {
-                    common -= 1;
-                }
-                probe = &probe[..common];
-            }
-        }
+        let _ = self.names.overlapping(pattern, |topic| {
+            visit(&self.topics[topic]);
+            ControlFlow::Continue(())
+        });
     }
 }
 
@@ -292,7 +237,7 @@ mod tests {
             index.unsubscribe(slot);
             index.unsubscribe(slot);
         }
-        assert!(index.is_empty() && index.exact.is_empty() && index.prefixes.is_empty());
+        assert!(index.is_empty() && index.names.is_empty());
     }
 
     proptest! {

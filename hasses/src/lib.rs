@@ -3,9 +3,9 @@
 //! This library is the daemon without its `main`; it exists so that tests can run a daemon in their own process. What
 //! publishers use is the crate `hasses-client`; what new control sources implement is in `hasses-adapters`.
 //!
-//! The way of an event, from top to bottom: a control source submits a publish to the [`hub`], which gives it its id,
-//! renders it ([`sse`]) and hands it to every [`shard`]; the shard finds who subscribed ([`index`]), puts it into their
-//! [`outbox`]es and writes it to their [`connection`]s. The way of a subscriber: [`listener`], [`shard`], [`http`].
+//! The way of an event, from top to bottom: a control source submits a publish to the [`hub`], which appends it to the
+//! [`log`] (there it gets its id and is rendered, [`sse`]) and hands it to every [`shard`]; the shard finds who subscribed
+//! ([`index`]), puts it into their [`outbox`]es and writes it to their [`connection`]s. The way of a subscriber: [`listener`], [`shard`], [`http`].
 
 pub mod addresses;
 pub mod arrival;
@@ -20,7 +20,9 @@ pub mod http;
 pub mod hub;
 pub mod index;
 pub mod listener;
+pub mod log;
 pub mod logging;
+pub mod names;
 pub mod opening;
 pub mod outbox;
 pub mod proxy_header;

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use async_io::Async;
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt as _};
 use hasses_adapters::{Passed, PassedSocket, SocketFile, bind_unix};
@@ -49,6 +49,8 @@ const UNIX_MODE: u32 = 0o666;
 pub struct Listener {
     socket: Socket,
     listening: Listening,
+    /// The service manager has it as well, and keeps it.
+    is_passed: bool,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Listener {
     /// # Errors
     /// What the system said.
     pub fn bind(address: &ListenAddress, tls: bool, send_buffer: usize, passed: &Passed) -> io::Result<Self> {
+        let is_passed = matches!(address, ListenAddress::Systemd(_));
         let (socket, address) = match address {
             ListenAddress::Tcp(address) => tcp(TcpListener::bind(address)?, send_buffer)?,
             ListenAddress::Unix(path) => {
@@ -116,7 +119,7 @@ impl Listener {
                 }
             }
         };
-        Ok(Self { socket, listening: Listening { address, tls } })
+        Ok(Self { socket, listening: Listening { address, tls }, is_passed })
     }
 
     /// Where it listens.
@@ -129,36 +132,62 @@ impl Listener {
         &self.listening.address
     }
 
-    /// Accepts until dropped.
-    pub fn run(self, reception: Reception) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    /// Accepts until the channel is closed, and then whoever still waits to be accepted: they are told to come back later, where
+    /// the end of the listener would reset them. A listener that the service manager keeps is left to whoever comes next.
+    pub fn run(self, reception: Reception, stopped: Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            let shared = &reception.shared;
-            let mut pauses = Pauses::default();
-            loop {
-                if shared.counters.connections.load(Relaxed) >= shared.settings().max_connections as u64 {
-                    let why = "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)";
-                    self.pause(shared, why, &mut pauses).await;
-                    continue;
-                }
-                match self.accept().await {
-                    Ok((socket, peer)) => {
-                        pauses.under_way = false;
-                        self.receive(socket, peer, &reception).await;
-                    }
-                    Err(error) => match Errno::from_io_error(&error) {
-                        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                            self.pause(shared, &error.to_string(), &mut pauses).await;
-                        }
-                        // The peer gave up while it waited; there is another one.
-                        Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name()),
-                        _ => {
-                            error!("{}: accepting failed, trying on: {error}", self.name());
-                            Timer::after(LOOK).await;
-                        }
-                    },
-                }
+            let stop = async {
+                // Nothing is ever sent.
+                let _ = stopped.recv().await;
+            };
+            stop.or(self.accept_on(&reception)).await;
+            if !self.is_passed {
+                self.accept_the_last(&reception).await;
             }
         })
+    }
+
+    /// Accepts until dropped.
+    async fn accept_on(&self, reception: &Reception) {
+        let shared = &reception.shared;
+        let mut pauses = Pauses::default();
+        loop {
+            if shared.counters.connections.load(Relaxed) >= shared.settings().max_connections as u64 {
+                let why = "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)";
+                self.pause(shared, why, &mut pauses).await;
+                continue;
+            }
+            match self.accept().await {
+                Ok((socket, peer)) => {
+                    pauses.under_way = false;
+                    self.receive(socket, peer, reception).await;
+                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                        self.pause(shared, &error.to_string(), &mut pauses).await;
+                    }
+                    // The peer gave up while it waited; there is another one.
+                    Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name()),
+                    _ => {
+                        error!("{}: accepting failed, trying on: {error}", self.name());
+                        Timer::after(LOOK).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn accept_the_last(&self, reception: &Reception) {
+        for _ in 0..BACKLOG {
+            let accepted = match &self.socket {
+                Socket::Tcp(listener) => {
+                    listener.get_ref().accept().map(|(stream, peer)| (stream.into(), Peer::Tcp(canonical(peer))))
+                }
+                Socket::Unix(listener, _) => listener.get_ref().accept().map(|(stream, _)| (stream.into(), Peer::Unix)),
+            };
+            let Ok((socket, peer)) = accepted else { return };
+            self.receive(socket, peer, reception).await;
+        }
     }
 
     async fn accept(&self) -> io::Result<(OwnedFd, Peer)> {

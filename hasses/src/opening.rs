@@ -11,6 +11,7 @@ use hasses_adapters::{ControlSource, OpenError, Passed, SourceUrl, advice};
 use crate::config::{Config, ListenAddress};
 use crate::daemon::Daemon;
 use crate::listener::Listener;
+use crate::log::{Appender, Memory, Window};
 use crate::logging::LevelSwitch;
 use crate::service::{Group, Owner, Refused};
 use crate::settings::{Settings, raise_descriptor_limit};
@@ -21,6 +22,7 @@ pub struct Opened {
     pub(crate) config: Config,
     pub(crate) settings: Settings,
     pub(crate) descriptors: usize,
+    pub(crate) log: Appender,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) control_settings: hasses_adapters::Settings,
     pub(crate) sources: Vec<Box<dyn ControlSource>>,
@@ -61,11 +63,12 @@ impl Opened {
         let descriptors = raise_descriptor_limit()
             .map_err(|error| StartError::System { doing: "raising the descriptor limit", error })?;
         let settings = Settings::new(&config, descriptors).map_err(StartError::Certificate)?;
+        let log = log(&config);
         let listeners = listeners(&config, &passed, owner)?;
         let control_settings = control_settings(&config, &passed);
         let sources = config.control.iter().map(|url| source(url, &control_settings, owner));
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { config, settings, descriptors, listeners, control_settings, sources, passed })
+        Ok(Self { config, settings, descriptors, log, listeners, control_settings, sources, passed })
     }
 
     /// Starts the daemon.
@@ -75,6 +78,12 @@ impl Opened {
     pub fn start(self, log_level: LevelSwitch) -> Result<Daemon, StartError> {
         Daemon::run(self, log_level)
     }
+}
+
+/// The event log, with what it holds.
+fn log(config: &Config) -> Appender {
+    let (store, history) = Memory::new();
+    Appender::new(Box::new(store), Window::new(history, config.limits.retention(), config.slow.clone()))
 }
 
 fn listeners(config: &Config, passed: &Passed, owner: &Owner) -> Result<Vec<Listener>, StartError> {

@@ -9,6 +9,8 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
+use hasses_client::wire::EventId;
+
 use crate::sse::{Framing, Rendered};
 
 /// Most pieces that go out in one write.
@@ -47,10 +49,14 @@ enum Kind {
     Other,
 }
 
-/// Queues that nobody uses now.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "an outbox holds its queue by a pointer, to be small")]
-pub struct Pool(Vec<Box<Queue>>);
+/// What the outboxes of a shard share: a count of what waits in all of them, and queues that nobody uses now.
+#[derive(Debug)]
+pub struct Pool {
+    #[expect(clippy::vec_box, reason = "an outbox holds its queue by a pointer, to be small")]
+    unused: Vec<Box<Queue>>,
+    waiting: usize,
+    most: usize,
+}
 
 /// The outbox is full; nothing was added.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,16 +66,33 @@ impl Pool {
     /// More than a shard fills between two writes, most of the time.
     const KEPT: usize = 1024;
 
+    /// A pool for outboxes that hold at most so many bytes together, with what each piece costs beside its shared bytes.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { unused: Vec::new(), waiting: 0, most }
+    }
+
+    /// From now on they hold so many.
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Bytes that wait in all outboxes, with what each piece costs.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     fn take(&mut self) -> Box<Queue> {
-        self.0.pop().unwrap_or_default()
+        self.unused.pop().unwrap_or_default()
     }
 
     fn give_back(&mut self, mut queue: Box<Queue>) {
         // One that a slow phase has grown is not worth keeping.
-        if self.0.len() < Self::KEPT && queue.pieces.capacity() <= 2 * SLICES {
+        if self.unused.len() < Self::KEPT && queue.pieces.capacity() <= 2 * SLICES {
             queue.pieces.clear();
             queue.bytes = 0;
-            self.0.push(queue);
+            self.unused.push(queue);
         }
     }
 }
@@ -78,7 +101,8 @@ impl Outbox {
     /// What a waiting event costs beside its shared bytes.
     const OVERHEAD: usize = size_of::<Piece>();
 
-    /// Adds an event, unless it and what waits already take more than `limit` bytes. One event always fits.
+    /// Adds an event, unless it and what waits already take more than `limit` bytes, or all outboxes together more than they
+    /// may. One event always fits.
     ///
     /// # Errors
     /// [`Full`] where it does not fit.
@@ -86,7 +110,7 @@ impl Outbox {
         let waiting = self.pieces();
         if waiting > 0 {
             let more = event.len() + (waiting + 1) * Self::OVERHEAD;
-            if self.bytes() + more > limit {
+            if self.bytes() + more > limit || pool.waiting + event.len() + Self::OVERHEAD > pool.most {
                 return Err(Full);
             }
         }
@@ -101,6 +125,7 @@ impl Outbox {
     }
 
     fn add(&mut self, piece: Piece, pool: &mut Pool) {
+        pool.waiting += piece.len() + Self::OVERHEAD;
         self.0 = match std::mem::take(&mut self.0) {
             Waiting::Nothing => Waiting::One(piece),
             Waiting::One(first) => {
@@ -169,6 +194,7 @@ impl Outbox {
     /// So many bytes went out; gives how many events are out with that.
     pub fn advance(&mut self, mut written: usize, pool: &mut Pool) -> u64 {
         let mut events = 0;
+        pool.waiting -= written.min(self.bytes());
         match &mut self.0 {
             Waiting::Nothing => return 0,
             Waiting::One(piece) => {
@@ -185,6 +211,7 @@ impl Outbox {
                     }
                     events += piece.events();
                     queue.pieces.pop_front();
+                    pool.waiting -= Self::OVERHEAD;
                 }
             }
         }
@@ -192,8 +219,38 @@ impl Outbox {
         events
     }
 
+    /// Lets go of the events at its end, so that they can be read from the log again: all but what is no event, what stands
+    /// before that, and an event that the peer has a part of. Gives the id of the first that is gone.
+    pub fn let_go(&mut self, pool: &mut Pool) -> Option<EventId> {
+        let mut first = None;
+        if let Waiting::Several(queue) = &mut self.0 {
+            while queue.pieces.len() > 1
+                && let Some(id) = queue.pieces.back().and_then(Piece::event)
+            {
+                first = Some(id);
+                let Some(piece) = queue.pieces.pop_back() else { break };
+                queue.bytes -= piece.len();
+                pool.waiting -= piece.len() + Self::OVERHEAD;
+            }
+            queue.pieces.shrink_to(SLICES);
+        }
+        let front = match &self.0 {
+            Waiting::Nothing => None,
+            Waiting::One(piece) => Some(piece),
+            Waiting::Several(queue) if queue.pieces.len() == 1 => queue.pieces.front(),
+            Waiting::Several(_) => None,
+        };
+        // Without chunks, what is untouched does not begin at 0 and stays: it is one event.
+        if let Some(id) = front.filter(|piece| piece.start == 0).and_then(Piece::event) {
+            first = Some(id);
+            self.clear(pool);
+        }
+        first
+    }
+
     /// Lets go of everything.
     pub fn clear(&mut self, pool: &mut Pool) {
+        pool.waiting -= self.bytes() + self.pieces() * Self::OVERHEAD;
         if let Waiting::Several(queue) = std::mem::take(&mut self.0) {
             pool.give_back(queue);
         }
@@ -222,6 +279,11 @@ impl Piece {
         (self.end - self.start) as usize
     }
 
+    /// The id of the event that it is.
+    fn event(&self) -> Option<EventId> {
+        if self.kind == Kind::Event { Rendered::id_of(&self.bytes) } else { None }
+    }
+
     fn events(&self) -> u64 {
         u64::from(self.kind == Kind::Event)
     }
@@ -241,7 +303,7 @@ impl Piece {
 
 #[cfg(test)]
 mod tests {
-    use hasses_client::wire::{EventId, Publish, TopicPattern};
+    use hasses_client::wire::{Publish, TopicPattern};
 
     use super::*;
 
@@ -262,7 +324,7 @@ mod tests {
         let events: Vec<_> = ["one", "two", "three"].map(event).into();
         let expected: Vec<u8> = events.iter().flat_map(|e| e.framed(Framing::Chunked).0.to_vec()).collect();
         for cut in 1..expected.len() {
-            let (mut outbox, mut pool) = (Outbox::default(), Pool::default());
+            let (mut outbox, mut pool) = (Outbox::default(), Pool::new(usize::MAX));
             for event in &events {
                 outbox.push(event, Framing::Chunked, 1000, &mut pool).unwrap();
             }
@@ -275,13 +337,13 @@ mod tests {
                 delivered += outbox.advance(written, &mut pool);
             }
             assert_eq!((sent, delivered), (expected.clone(), 3));
-            assert_eq!(pool.0.len(), 1);
+            assert_eq!((pool.unused.len(), pool.waiting()), (1, 0));
         }
     }
 
     #[test]
     fn it_is_bounded_but_one_event_always_fits() {
-        let (mut outbox, mut pool) = (Outbox::default(), Pool::default());
+        let (mut outbox, mut pool) = (Outbox::default(), Pool::new(usize::MAX));
         let large = event(&"x".repeat(5000));
         assert_eq!(outbox.push(&large, Framing::Chunked, 1000, &mut pool), Ok(()));
         let before = outbox.bytes();
@@ -294,6 +356,61 @@ mod tests {
         for nth in 0..fitting + 1 {
             let pushed = outbox.push(&small, Framing::Chunked, 1000, &mut pool);
             assert_eq!(pushed.is_ok(), nth < fitting, "{nth}");
+        }
+    }
+
+    #[test]
+    fn all_outboxes_together_are_bounded_and_one_event_always_fits() {
+        let mut pool = Pool::new(2000);
+        let mut outboxes: Vec<Outbox> = (0..100).map(|_| Outbox::default()).collect();
+        let large = event(&"x".repeat(500));
+        for outbox in &mut outboxes {
+            assert_eq!(outbox.push(&large, Framing::Chunked, 10_000, &mut pool), Ok(()));
+            let fits = pool.waiting() + large.len() + Outbox::OVERHEAD <= 2000;
+            assert_eq!(outbox.push(&large, Framing::Chunked, 10_000, &mut pool).is_ok(), fits);
+        }
+        for outbox in &mut outboxes {
+            outbox.advance(100, &mut pool);
+            outbox.clear(&mut pool);
+        }
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[test]
+    fn what_is_let_go_is_what_the_log_can_give_again() {
+        let events: Vec<_> = (1..=4)
+            .map(|sequence| {
+                let publish = Publish::new(TopicPattern::new("t").unwrap(), "text");
+                Rendered::event(EventId { millis: 7, sequence }, &publish, &mut Vec::new())
+            })
+            .collect();
+        let length = events[0].len();
+        let head: Arc<[u8]> = Arc::from(&b"head"[..]);
+        // Where a head stands among the events, what went out, and the first event that is gone and how many bytes are left.
+        for (head_before, written, gone, left) in [
+            (None, 0, Some(1), 0),
+            (None, 1, Some(2), length - 1),
+            (None, length, Some(2), 0),
+            (None, length + 1, Some(3), length - 1),
+            (Some(0), 0, Some(1), 4),
+            (Some(2), 0, Some(3), 2 * length + 4),
+            (Some(4), 0, None, 4 * length + 4),
+            (None, 3 * length + 1, None, length - 1),
+        ] {
+            let (mut outbox, mut pool) = (Outbox::default(), Pool::new(usize::MAX));
+            for nth in 0..=events.len() {
+                if head_before == Some(nth) {
+                    outbox.push_other(head.clone(), 0..4, &mut pool);
+                }
+                if let Some(event) = events.get(nth) {
+                    outbox.push(event, Framing::Chunked, 10_000, &mut pool).unwrap();
+                }
+            }
+            outbox.advance(written, &mut pool);
+            let first = outbox.let_go(&mut pool).map(|id| id.sequence);
+            assert_eq!((first, outbox.bytes()), (gone, left), "{head_before:?} {written}");
+            outbox.clear(&mut pool);
+            assert_eq!(pool.waiting(), 0);
         }
     }
 }

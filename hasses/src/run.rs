@@ -3,6 +3,7 @@
 //! Exit codes: 0 after a signal ended it, 1 when it cannot start, 2 when it was told something wrong (classic switches: 1).
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -99,9 +100,17 @@ impl Start<'_> {
         if let Some(caller) = caller {
             caller.tell().map_err(|error| format!("whoever started it is gone, so it ends: {error}"))?;
         }
-        let why = async_io::block_on(live(&mut daemon, origin, signals, log, &manager, terminal));
-        info!("{why}: ending every stream");
+        let mut signals = signals;
+        let why = async_io::block_on(live(&mut daemon, origin, &mut signals, log, &manager, terminal));
         manager.stopping();
+        let subscribers = daemon.subscribers();
+        let time = daemon.config().limits.drain;
+        if why.is_calm() && subscribers > 0 && !time.is_zero() {
+            info!("{why}: ending {subscribers} streams over {time:?}; a second signal ends them at once");
+            async_io::block_on(drain(&daemon, &mut signals));
+        } else {
+            info!("{why}: ending every stream");
+        }
         daemon.stop();
         info!("stopped");
         Ok(())
@@ -127,15 +136,54 @@ impl Start<'_> {
     }
 }
 
+/// Why it ends.
+enum End {
+    Term,
+    Int,
+    Terminal,
+    Signals,
+}
+
+impl End {
+    /// Whether there is time to let browsers go one by one: whoever presses Ctrl-C waits for it.
+    fn is_calm(&self) -> bool {
+        matches!(self, Self::Term)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+            Self::Terminal => "the terminal was closed",
+            Self::Signals => "signals cannot be caught any more",
+        })
+    }
+}
+
+/// Waits until every stream has ended, or another signal asks for an end at once.
+async fn drain(daemon: &Daemon, signals: &mut Signals) {
+    let again = async {
+        loop {
+            match signals.next().await {
+                Some(Ok(Signal::Hup)) => warn!("SIGHUP is ignored: the daemon is ending"),
+                _ => return info!("a second signal: ending every stream at once"),
+            }
+        }
+    };
+    daemon.drain().or(again).await;
+}
+
 /// Waits for the end, and sees to reloads and signs of life until then; gives the reason of the end.
 async fn live(
     daemon: &mut Daemon,
     origin: &Origin,
-    mut signals: Signals,
+    signals: &mut Signals,
     log: &LogHandle,
     manager: &Manager,
     terminal: Terminal,
-) -> &'static str {
+) -> End {
     let pulse = beat(manager, watchdog(), daemon.inbox().clone(), Status::of(daemon));
     let troubles = async {
         loop {
@@ -146,11 +194,11 @@ async fn live(
     let ended = async {
         loop {
             match signals.next().await {
-                Some(Ok(Signal::Hup)) if terminal.is_closed() => return "the terminal was closed",
+                Some(Ok(Signal::Hup)) if terminal.is_closed() => return End::Terminal,
                 Some(Ok(Signal::Hup)) => origin.reload(daemon, log, manager),
-                Some(Ok(Signal::Int)) => return "SIGINT",
-                Some(Ok(_)) => return "SIGTERM",
-                Some(Err(_)) | None => return "signals cannot be caught any more",
+                Some(Ok(Signal::Int)) => return End::Int,
+                Some(Ok(_)) => return End::Term,
+                Some(Err(_)) | None => return End::Signals,
             }
         }
     };

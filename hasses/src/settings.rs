@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-use crate::config::{Config, Limits, Proxies};
+use crate::config::{Config, Limits, Proxies, SlowRule};
 use crate::http::Endpoint;
 use crate::tls::{self, TlsConfig};
 
@@ -24,6 +24,10 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// The limits.
     pub limits: Limits,
+    /// What becomes of slow subscribers, by topic.
+    pub slow: Vec<SlowRule>,
+    /// Subscribers are told where they stand and what they lost.
+    pub notices: bool,
     /// Subscribers at one time, the descriptor limit taken into account.
     pub max_subscribers: usize,
     /// Connections at one time; some more than subscribers, so that those over the limit can be told.
@@ -62,6 +66,8 @@ impl Settings {
         Self {
             endpoint: Endpoint { path: config.path.clone(), cors: config.cors.clone() },
             limits: config.limits.clone(),
+            slow: config.slow.clone(),
+            notices: config.notices,
             max_subscribers,
             max_connections,
             proxies: config.proxies.clone(),

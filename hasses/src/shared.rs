@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use event_listener::Event;
 use hasses_adapters::ControlStats;
-use hasses_client::wire::{EventId, Reply, StatusReport};
+use hasses_client::wire::{Reply, StatusReport};
 
 use crate::addresses::Addresses;
 use crate::batch::Found;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::http::Outlook;
+use crate::log::Log;
 use crate::logging::LevelSwitch;
 use crate::settings::Settings;
 
@@ -36,8 +38,10 @@ pub struct Shared {
     pub reinit: AtomicBool,
     /// Number of the next connection.
     pub next_client: AtomicU64,
-    /// Id of the newest event.
-    pub newest: Mutex<EventId>,
+    /// The event log.
+    pub log: Arc<Log>,
+    /// When the last stream ends, in milliseconds since the start; 0 as long as the daemon goes on.
+    pub drained_at: AtomicU64,
     /// A connection was closed: its descriptor can be used again.
     pub descriptor_freed: Event,
     /// Where subscribers connect, with real ports, as an operator writes it.
@@ -90,6 +94,9 @@ impl Shared {
     pub fn status(&self, found: &Found) -> Reply {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
         let (counters, settings) = (&self.counters, self.settings());
+        let window = self.log.window();
+        let (holdings, position) = (window.holdings(), window.newest());
+        drop(window);
         Reply::Status(Box::new(StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             compiled: env!("HASSES_COMPILED").to_owned(),
@@ -122,13 +129,29 @@ impl Shared {
             bad_requests_total: count(&counters.bad_requests),
             head_timeouts_total: count(&counters.head_timeouts),
             slow_disconnects_total: count(&counters.slow_disconnects),
-            slow_lost_bytes_total: count(&counters.slow_lost_bytes),
+            outrun_total: count(&counters.outrun),
+            stalled_total: count(&counters.stalled),
+            behind: count(&counters.behind),
+            behind_total: count(&counters.behind_total),
+            caught_up_total: count(&counters.caught_up),
+            resumed_total: count(&counters.resumed),
+            gaps_total: count(&counters.gaps),
+            resets_total: count(&counters.resets),
+            replayed_total: count(&counters.replayed),
+            duplicates_total: count(&counters.duplicates),
+            not_stored_total: count(&counters.not_stored),
+            log_directory: self.config.log_directory.as_ref().map(|path| path.display().to_string()),
+            log_events: holdings.events as u64,
+            log_bytes: holdings.bytes as u64,
+            log_evicted_total: holdings.evicted,
+            oldest: holdings.oldest,
+            draining: self.outlook() == Outlook::Draining,
             aged_out_total: count(&counters.aged_out),
             kicked_total: count(&counters.kicked),
             accept_pauses_total: count(&counters.accept_pauses),
             refused_commands_total: count(&self.control.refused_commands),
             repaired_utf8_total: count(&self.control.repaired_utf8),
-            position: *self.newest.lock().unwrap_or_else(PoisonError::into_inner),
+            position,
             limits: self.limits(&settings),
         }))
     }
@@ -139,6 +162,21 @@ impl Shared {
         // What holds, not what was asked for.
         limits.insert("max-subscribers".to_owned(), settings.max_subscribers as u64);
         limits
+    }
+
+    /// Whether the daemon goes on.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        if self.drained_at.load(Relaxed) == 0 { Outlook::Serving } else { Outlook::Draining }
+    }
+
+    /// When a browser that cannot be served now is to come back, in milliseconds: the `retry` setting and at random up to as
+    /// much again, so that those who were refused together do not come back together; later than the end of a drain.
+    #[must_use]
+    pub fn come_back_in(&self) -> u128 {
+        let shortest = self.settings().limits.retry.as_millis();
+        let left = self.drained_at.load(Relaxed).saturating_sub(self.millis());
+        u128::from(left) + shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0)))
     }
 
     /// Milliseconds since the start, the clock of the shards.

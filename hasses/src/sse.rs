@@ -21,6 +21,25 @@ pub enum Framing {
     Plain,
 }
 
+/// What became of a last event id that a subscriber came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is missing.
+    Resumed {
+        /// Events that it missed, and gets now.
+        replayed: u64,
+    },
+    /// Something may be missing: retention has passed its id.
+    Gap {
+        /// The oldest event that the log still has.
+        oldest: EventId,
+        /// Events that it gets now.
+        replayed: u64,
+    },
+    /// The id is not of this log; it begins anew.
+    Reset,
+}
+
 /// The chunk that ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -58,6 +77,39 @@ impl Rendered {
         Self::chunk(&mut Vec::new(), |body| {
             let _ = write!(body, "retry: {millis}\n\n");
         })
+    }
+
+    /// Where a subscriber stands: sets the browser's last event id, and reaches no `onmessage`. (A block of only `id:` would do
+    /// in Chromium, but Firefox forgets an id whose event has no data.)
+    #[must_use]
+    pub fn cursor(id: EventId) -> Self {
+        Self::chunk(&mut Vec::new(), |body| {
+            let _ = write!(body, "event: hasses.cursor\nid: {id}\ndata: {{}}\n\n");
+        })
+    }
+
+    /// What became of a last event id. It says the reconnection time as well, since the end of the stream before may have said
+    /// a longer one.
+    #[must_use]
+    pub fn verdict(verdict: Verdict, retry_millis: u128) -> Self {
+        Self::chunk(&mut Vec::new(), |body| {
+            let _ = write!(body, "event: hasses.resume\nretry: {retry_millis}\ndata: ");
+            let _ = match verdict {
+                Verdict::Resumed { replayed } => write!(body, "{{\"status\":\"resumed\",\"replayed\":{replayed}}}"),
+                Verdict::Gap { oldest, replayed } => {
+                    write!(body, "{{\"status\":\"gap\",\"oldest\":\"{oldest}\",\"replayed\":{replayed}}}")
+                }
+                Verdict::Reset => write!(body, "{{\"status\":\"reset\"}}"),
+            };
+            body.extend_from_slice(b"\n\n");
+        })
+    }
+
+    /// The id of the event that these bytes, or the bytes of a chunk, are; `None` where they are none.
+    #[must_use]
+    pub fn id_of(chunk: &[u8]) -> Option<EventId> {
+        let line = chunk.split(|&byte| byte == b'\n').nth(1)?;
+        str::from_utf8(line.strip_prefix(b"id: ")?).ok()?.parse().ok()
     }
 
     fn chunk(scratch: &mut Vec<u8>, write_body: impl FnOnce(&mut Vec<u8>)) -> Self {
@@ -162,6 +214,34 @@ mod tests {
     fn fields_come_in_their_order() {
         let publish = Publish { event: Some(EventType::new("tick").unwrap()), retry: Some(2500), ..publish("x") };
         assert_eq!(render(&publish), "id: 17-4\nevent: tick\nretry: 2500\ndata: x\n\n");
+    }
+
+    #[test]
+    fn notices_are_named_events_and_only_the_cursor_has_an_id() {
+        let id = EventId { millis: 17, sequence: 4 };
+        let body = |rendered: Rendered| {
+            let (bytes, range) = rendered.framed(Framing::Plain);
+            String::from_utf8(bytes[range].to_vec()).unwrap()
+        };
+        assert_eq!(body(Rendered::cursor(id)), "event: hasses.cursor\nid: 17-4\ndata: {}\n\n");
+        for (verdict, data) in [
+            (Verdict::Resumed { replayed: 12 }, r#"{"status":"resumed","replayed":12}"#),
+            (Verdict::Gap { oldest: id, replayed: 7 }, r#"{"status":"gap","oldest":"17-4","replayed":7}"#),
+            (Verdict::Reset, r#"{"status":"reset"}"#),
+        ] {
+            let expected = format!("event: hasses.resume\nretry: 5000\ndata: {data}\n\n");
+            assert_eq!(body(Rendered::verdict(verdict, 5000)), expected);
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_event_is_found_in_its_bytes() {
+        let id = EventId { millis: 17, sequence: 4 };
+        let event = Rendered::event(id, &publish("id: 9-9\nx"), &mut Vec::new());
+        assert_eq!(Rendered::id_of(&event.0), Some(id));
+        for other in [Rendered::comment(), Rendered::cursor(id), Rendered::retry(7)] {
+            assert_eq!(Rendered::id_of(&other.0), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -167,12 +167,25 @@ impl Stream {
         std::mem::take(&mut self.read)
     }
 
+    /// Waits for the head of a stream, its first comment, and the event that tells where it stands, as a new subscription has
+    /// them.
+    ///
+    /// # Panics
+    /// The answer is not 200, or something else follows.
+    #[must_use]
+    pub fn subscribed(self) -> Subscriber {
+        let mut subscriber = self.begun();
+        let chunk = subscriber.chunk().expect("a stream that goes on");
+        assert!(chunk.starts_with("event: hasses.cursor\nid: "), "{chunk:?}");
+        subscriber
+    }
+
     /// Waits for the head of a stream and its first comment.
     ///
     /// # Panics
     /// The answer is not 200, or no comment follows.
     #[must_use]
-    pub fn subscribed(mut self) -> Subscriber {
+    pub fn begun(mut self) -> Subscriber {
         let head = self.read_to("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         let mut subscriber = Subscriber { stream: self, head };
@@ -205,15 +218,28 @@ impl From<TcpStream> for Stream {
 }
 
 impl Subscriber {
-    /// Subscribes with a query such as `subscribe=room624`, and waits for the head and the first comment.
+    /// Subscribes with a query such as `subscribe=room624`, and waits until its stream has begun.
+    ///
+    /// # Panics
+    /// The answer is not 200, or what follows is not how a stream begins.
+    #[must_use]
+    pub fn connect(address: &str, query: &str) -> Self {
+        Self::request(address, query).subscribed()
+    }
+
+    /// The same, but only up to the first comment: what follows is for the test.
     ///
     /// # Panics
     /// The answer is not 200, or no comment follows.
     #[must_use]
-    pub fn connect(address: &str, query: &str) -> Self {
+    pub fn begin(address: &str, query: &str) -> Self {
+        Self::request(address, query).begun()
+    }
+
+    fn request(address: &str, query: &str) -> Stream {
         let mut stream = Stream::connect(address);
         stream.send(format!("GET /sse?{query} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
-        stream.subscribed()
+        stream
     }
 
     /// Sends a new request on the connection of this stream, and waits for its answer as for the first.
@@ -243,11 +269,24 @@ impl Subscriber {
         Some(String::from_utf8(bytes).expect("text"))
     }
 
-    /// The next event; comments are passed over.
+    /// The next event; what the daemon says of its own is passed over.
     ///
     /// # Panics
     /// The stream ends, or the chunk is not exactly one event.
     pub fn event(&mut self) -> Event {
+        loop {
+            let chunk = self.chunk().expect("an event before the end of the stream");
+            if !is_own(&chunk) {
+                return Event::parse(&chunk);
+            }
+        }
+    }
+
+    /// The next event, the daemon's own included; comments are passed over.
+    ///
+    /// # Panics
+    /// The stream ends, or the chunk is not exactly one event.
+    pub fn any_event(&mut self) -> Event {
         loop {
             let chunk = self.chunk().expect("an event before the end of the stream");
             if chunk != ":\n" {
@@ -271,13 +310,14 @@ impl Subscriber {
         nothing
     }
 
-    /// Waits for the end of the stream: the last chunk, then that of the connection. Comments may come before it.
+    /// Waits for the end of the stream: the last chunk, then that of the connection. What the daemon says of its own may come
+    /// before it.
     ///
     /// # Panics
     /// An event comes instead.
     pub fn ends(&mut self) {
         while let Some(chunk) = self.chunk() {
-            assert_eq!(chunk, ":\n", "the end of the stream was expected");
+            assert!(is_own(&chunk), "the end of the stream was expected: {chunk:?}");
         }
     }
 
@@ -288,7 +328,7 @@ impl Subscriber {
 }
 
 impl Event {
-    /// Reads a body, comments left out.
+    /// Reads a body; what the daemon says of its own is left out.
     ///
     /// # Panics
     /// A chunk is not exactly one event.
@@ -299,7 +339,7 @@ impl Event {
             let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
             let (chunk, rest) = rest.split_at(size);
             body = rest.strip_prefix("\r\n").expect("a chunk ends with CRLF");
-            if chunk != ":\n" {
+            if !is_own(chunk) {
                 events.push(Self::parse(chunk));
             }
         }
@@ -324,6 +364,11 @@ impl Event {
         event.data = data.join("\n");
         event
     }
+}
+
+/// Whether a chunk was not published by anybody: a comment, an event of the daemon's own, a reconnection time.
+fn is_own(chunk: &str) -> bool {
+    chunk == ":\n" || chunk.starts_with("event: hasses.") || (chunk.starts_with("retry: ") && chunk.lines().count() == 2)
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

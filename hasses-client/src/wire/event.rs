@@ -29,6 +29,18 @@ impl EventId {
     }
 }
 
+impl EventId {
+    /// The greatest id that is less than this one; `0-0` has none and gives itself.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match (self.sequence, self.millis) {
+            (0, 0) => self,
+            (0, millis) => Self { millis: millis - 1, sequence: u64::MAX },
+            (sequence, millis) => Self { millis, sequence: sequence - 1 },
+        }
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.millis, self.sequence)

@@ -63,6 +63,8 @@ pub enum ErrorCode {
     Forbidden,
     /// The daemon knows the command but cannot do it as configured.
     Unsupported,
+    /// The event log could not keep the event (a full or failing disk); nothing was sent.
+    NotStored,
     /// The daemon is at fault, or is ending.
     Internal,
     /// A code that this version does not know.
@@ -176,6 +178,7 @@ impl ErrorCode {
             Self::TooLarge => "too_large",
             Self::Forbidden => "forbidden",
             Self::Unsupported => "unsupported",
+            Self::NotStored => "not_stored",
             Self::Internal => "internal",
             Self::Other => "other",
         }
@@ -224,6 +227,7 @@ mod tests {
             ErrorCode::TooLarge,
             ErrorCode::Forbidden,
             ErrorCode::Unsupported,
+            ErrorCode::NotStored,
             ErrorCode::Internal,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());

@@ -49,7 +49,7 @@ pub struct Reinit {
 /// Where the order of events stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Id of the newest event; `0-0` before the first.
+    /// Id of the newest event; before the first, that of the log's birth.
     pub id: EventId,
 }
 
@@ -100,7 +100,7 @@ pub struct StatusReport {
     pub connections_peak: u64,
     /// Distinct topics and prefixes subscribed now.
     pub topics: u64,
-    /// Bytes that wait in outboxes.
+    /// Bytes that wait in outboxes, with what they cost beside.
     pub queued_bytes: u64,
     /// Open control connections.
     pub control_connections: u64,
@@ -126,10 +126,43 @@ pub struct StatusReport {
     pub bad_requests_total: u64,
     /// Connections ended because the head was not complete in time.
     pub head_timeouts_total: u64,
-    /// Subscribers disconnected because their outbox was full.
+    /// Subscribers that were too slow for a topic whose policy is to disconnect them.
     pub slow_disconnects_total: u64,
-    /// Bytes of events that those had not been sent.
-    pub slow_lost_bytes_total: u64,
+    /// Slow subscribers disconnected because what they had not been sent was no longer kept.
+    pub outrun_total: u64,
+    /// Subscribers disconnected because their socket took nothing for the progress time-out.
+    pub stalled_total: u64,
+    /// Slow subscribers that are being served from the event log, or will be once their socket takes more.
+    pub behind: u64,
+    /// Times that a subscriber was too slow for its outbox.
+    pub behind_total: u64,
+    /// Times that one of those had everything again.
+    pub caught_up_total: u64,
+    /// Subscriptions with a last event id from which nothing was missing.
+    pub resumed_total: u64,
+    /// Subscriptions with a last event id that retention had passed: they were told of a gap.
+    pub gaps_total: u64,
+    /// Subscriptions with a last event id that is not of this log.
+    pub resets_total: u64,
+    /// Events that those who came back had missed and were sent.
+    pub replayed_total: u64,
+    /// Publishes whose key had been accepted already.
+    pub duplicates_total: u64,
+    /// Publishes that the event log could not keep.
+    pub not_stored_total: u64,
+    /// Directory of the event log; absent where it is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_directory: Option<String>,
+    /// Events in the event log.
+    pub log_events: u64,
+    /// Memory that the event log takes, about.
+    pub log_bytes: u64,
+    /// Events that the event log has let go of since start.
+    pub log_evicted_total: u64,
+    /// Id of the oldest event in the event log; where there is none, as `position`.
+    pub oldest: EventId,
+    /// The daemon is ending its streams.
+    pub draining: bool,
     /// Connections ended because they reached the maximum age.
     pub aged_out_total: u64,
     /// Subscribers disconnected by command.
@@ -140,7 +173,7 @@ pub struct StatusReport {
     pub refused_commands_total: u64,
     /// Classic messages in which invalid UTF-8 was replaced by U+FFFD.
     pub repaired_utf8_total: u64,
-    /// Id of the newest event.
+    /// Id of the newest event; before the first, that of the log's birth.
     pub position: EventId,
     /// Every limit by the name of its flag; 0 is off.
     pub limits: BTreeMap<String, u64>,

@@ -30,16 +30,25 @@ fn text(status: &StatusReport, colour: bool) -> String {
         ("TLS", switch(status.tls)),
         ("log level", level),
         ("re-init", switch(status.reinit)),
+        ("event log", status.log_directory.clone().unwrap_or_else(|| "in memory".to_owned())),
         ("CORS origins", list(&status.cors_origins)),
         ("shards", count(status.shards)),
     ];
-    let now = vec![
+    let mut now = vec![
         ("connections", format!("{}, at most {} so far", count(status.connections), count(status.connections_peak))),
         ("subscribers", format!("{} of {}", count(status.subscribers), counted(status.topics, "topic"))),
         ("queued", bytes(status.queued_bytes)),
         ("control connections", count(status.control_connections)),
         ("newest event", status.position.to_string()),
+        ("oldest event kept", status.oldest.to_string()),
+        ("events kept", format!("{} in {}", count(status.log_events), bytes(status.log_bytes))),
     ];
+    if status.behind > 0 {
+        now.push(("slow, behind", count(status.behind)));
+    }
+    if status.draining {
+        now.push(("ending", "streams end one by one".to_owned()));
+    }
     let mut since_start = vec![
         ("messages", count(status.messages_total)),
         ("deliveries", count(status.deliveries_total)),
@@ -57,7 +66,18 @@ fn text(status: &StatusReport, colour: bool) -> String {
             ("PROXY headers not read", status.proxy_header_failures_total),
             ("bad requests", status.bad_requests_total),
             ("heads not in time", status.head_timeouts_total),
+            ("back with nothing lost", status.resumed_total),
+            ("back after retention, gap", status.gaps_total),
+            ("back with a foreign id", status.resets_total),
+            ("events sent to those", status.replayed_total),
+            ("too slow, fell behind", status.behind_total),
+            ("of these, caught up", status.caught_up_total),
+            ("of these, behind retention", status.outrun_total),
             ("too slow, disconnected", status.slow_disconnects_total),
+            ("stalled, disconnected", status.stalled_total),
+            ("publishes repeated", status.duplicates_total),
+            ("publishes not kept", status.not_stored_total),
+            ("events let go", status.log_evicted_total),
             ("at the maximum age", status.aged_out_total),
             ("disconnected by command", status.kicked_total),
             ("pauses of accepting", status.accept_pauses_total),
@@ -66,16 +86,24 @@ fn text(status: &StatusReport, colour: bool) -> String {
         .filter(|(_, number)| *number > 0)
         .map(|(label, number)| (label, count(number))),
     );
-    if status.slow_lost_bytes_total > 0 {
-        since_start.push(("not sent to those", bytes(status.slow_lost_bytes_total)));
-    }
     let limits = status.limits.iter().map(|(name, limit)| (name.as_str(), limit_text(name, *limit))).collect();
     render(&[("Daemon", daemon), ("Now", now), ("Since the start", since_start), ("Limits", limits)], colour)
 }
 
 /// The limits that are sizes, and those that are times in milliseconds; the report has numbers alone.
-const SIZES: [&str; 5] = ["in-flight", "max-head", "max-message", "outbox", "send-buffer"];
-const TIMES: [&str; 6] = ["head-timeout", "heartbeat", "max-age", "quiet-time", "quiet-time-remote", "retry"];
+const SIZES: [&str; 7] =
+    ["in-flight", "max-head", "max-message", "outbox", "outbox-total", "retain-bytes", "send-buffer"];
+const TIMES: [&str; 9] = [
+    "drain",
+    "head-timeout",
+    "heartbeat",
+    "max-age",
+    "progress-timeout",
+    "quiet-time",
+    "quiet-time-remote",
+    "retain-age",
+    "retry",
+];
 
 fn limit_text(name: &str, limit: u64) -> String {
     match limit {
@@ -147,6 +175,7 @@ Daemon
   TLS                     off
   log level               normal
   re-init                 off
+  event log               in memory
   CORS origins            *
   shards                  1
 
@@ -156,6 +185,8 @@ Now
   queued                  1.5 KiB
   control connections     0
   newest event            0-0
+  oldest event kept       0-0
+  events kept             0 in 0 B
 
 Since the start
   messages                10,000

@@ -96,6 +96,25 @@ pub(super) struct Arguments {
     #[argh(switch)]
     allow_reinit: bool,
 
+    /// DIRECTORY that keeps events over restarts (default none: events are kept in memory)
+    #[argh(option, arg_name = "DIRECTORY")]
+    log_dir: Option<String>,
+
+    /// WHAT an acknowledged event in --log-dir survives: os (the end of the process) or disk (that of the machine)
+    /// (default os)
+    #[argh(option, arg_name = "WHAT")]
+    durability: Option<String>,
+
+    /// PATTERN=POLICY for subscribers that are too slow for these topics: catch-up (they get everything later), latest
+    /// (of each topic only the newest) or disconnect; may be repeated, the first that covers a topic holds
+    /// (default: catch-up)
+    #[argh(option, arg_name = "PATTERN=POLICY")]
+    slow: Vec<String>,
+
+    /// send no hasses.* events: neither where a subscriber stands nor what it lost (default off)
+    #[argh(switch)]
+    no_notices: bool,
+
     /// go to the background once it serves; faults up to then are told here (default off)
     #[argh(switch)]
     background: bool,
@@ -140,9 +159,29 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "COUNT")]
     max_control_connections: Option<String>,
 
-    /// BYTES that may wait for one subscriber, 4k to 1g; one event always fits (default 1m)
+    /// BYTES of events that are kept to be sent again, 64k to 64g (default 64m)
+    #[argh(option, arg_name = "BYTES")]
+    retain_bytes: Option<String>,
+
+    /// SECONDS that an event is kept, 1 to 31536000, or 0 (no limit) (default 3600)
+    #[argh(option, arg_name = "SECONDS")]
+    retain_age: Option<String>,
+
+    /// COUNT of events that are kept, 1 to 1000000000 (default 1000000)
+    #[argh(option, arg_name = "COUNT")]
+    retain_events: Option<String>,
+
+    /// COUNT of newest events of each topic that a subscriber may ask for with replay=, 1 to 1000000 (default 1000)
+    #[argh(option, arg_name = "COUNT")]
+    max_replay: Option<String>,
+
+    /// BYTES that may wait for one subscriber before it is behind, 4k to 1g; one event always fits (default 256k)
     #[argh(option, arg_name = "BYTES")]
     outbox: Option<String>,
+
+    /// BYTES that may wait for all subscribers together, 64k to 64g; one event for each always fits (default 128m)
+    #[argh(option, arg_name = "BYTES")]
+    outbox_total: Option<String>,
 
     /// BYTES that the kernel may hold for one subscriber, 4k to 16m (default 64k)
     #[argh(option, arg_name = "BYTES")]
@@ -155,6 +194,14 @@ pub(super) struct Arguments {
     /// SECONDS after which a comment goes to a subscriber that nothing else went to, 0.1 to 3600 (default 15)
     #[argh(option, arg_name = "SECONDS")]
     heartbeat: Option<String>,
+
+    /// SECONDS after which a subscriber is disconnected that takes nothing of what waits for it, 1 to 3600 (default 60)
+    #[argh(option, arg_name = "SECONDS")]
+    progress_timeout: Option<String>,
+
+    /// SECONDS over which the ends of all streams are spread at SIGTERM, 0.1 to 3600, or 0 (at once) (default 10)
+    #[argh(option, arg_name = "SECONDS")]
+    drain: Option<String>,
 
     /// SECONDS after which a subscriber is ended, 1 to 31536000, or 0 (never) (default 0)
     #[argh(option, arg_name = "SECONDS")]
@@ -210,6 +257,10 @@ impl Arguments {
             ("log-format", one(&self.log_format)),
             ("delimiter", one(&self.delimiter)),
             ("allow-reinit", switch(self.allow_reinit)),
+            ("log-dir", one(&self.log_dir)),
+            ("durability", one(&self.durability)),
+            ("slow", self.slow.clone()),
+            ("no-notices", switch(self.no_notices)),
             ("background", switch(self.background)),
             ("pid-file", one(&self.pid_file)),
             ("user", one(&self.user)),
@@ -221,10 +272,17 @@ impl Arguments {
             ("max-subscribers", one(&self.max_subscribers)),
             ("max-subscribers-per-address", one(&self.max_subscribers_per_address)),
             ("max-control-connections", one(&self.max_control_connections)),
+            ("retain-bytes", one(&self.retain_bytes)),
+            ("retain-age", one(&self.retain_age)),
+            ("retain-events", one(&self.retain_events)),
+            ("max-replay", one(&self.max_replay)),
             ("outbox", one(&self.outbox)),
+            ("outbox-total", one(&self.outbox_total)),
             ("send-buffer", one(&self.send_buffer)),
             ("in-flight", one(&self.in_flight)),
             ("heartbeat", one(&self.heartbeat)),
+            ("progress-timeout", one(&self.progress_timeout)),
+            ("drain", one(&self.drain)),
             ("max-age", one(&self.max_age)),
             ("retry", one(&self.retry)),
             ("quiet-time", one(&self.quiet_time)),

@@ -26,6 +26,7 @@ mod proxies;
 mod quantities;
 mod reload;
 mod settings;
+mod slow;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,12 +36,16 @@ use std::time::Duration;
 use hasses_adapters::SourceUrl;
 use hasses_client::wire::{DEFAULT_MAX_MESSAGE_BYTES, Delimiter, LogLevel};
 
+use crate::http::QueryLimits;
+use crate::log::Retention;
+
 pub use check::describe;
 pub use default_socket::DefaultSocket;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Invocation, load};
 pub use proxies::{Proxies, TrustedProxy};
+pub use slow::{SlowPolicy, SlowRule, slow_policy};
 
 /// What the daemon does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +72,14 @@ pub struct Config {
     pub delimiter: Delimiter,
     /// A subscribed connection may send a new request and is subscribed anew.
     pub allow_reinit: bool,
+    /// Where events are kept over restarts; `None` is in memory.
+    pub log_directory: Option<PathBuf>,
+    /// What an acknowledged event there survives.
+    pub durability: Durability,
+    /// What becomes of slow subscribers, by topic; the first rule that covers a topic holds.
+    pub slow: Vec<SlowRule>,
+    /// Subscribers are told where they stand and what they lost.
+    pub notices: bool,
     /// Threads that hold subscribers. At least 1.
     pub shards: usize,
     /// The limits.
@@ -97,6 +110,10 @@ impl Default for Config {
             log: Log { level: LogLevel::Normal, file: None, format: LogFormat::Text },
             delimiter: Delimiter::Default,
             allow_reinit: false,
+            log_directory: None,
+            durability: Durability::Os,
+            slow: Vec::new(),
+            notices: true,
             shards: environment::default_shards(environment::cores()),
             limits: Limits::default(),
             service: Service::default(),
@@ -136,6 +153,16 @@ pub struct Service {
     pub pid_file: Option<PathBuf>,
     /// `NAME` or `NAME:GROUP`: whom it becomes after everything that needs privileges is open.
     pub user: Option<String>,
+}
+
+/// What an acknowledged event in the log directory survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however it comes.
+    #[default]
+    Os,
+    /// That of the machine.
+    Disk,
 }
 
 /// What other origins may do.
@@ -186,14 +213,28 @@ pub struct Limits {
     pub max_subscribers_per_address: Option<usize>,
     /// Control connections at one time, all sources together.
     pub max_control_connections: usize,
-    /// Bytes that may wait for one subscriber; one event always fits, however large.
+    /// Bytes of memory for events that are kept to be sent again.
+    pub retain_bytes: usize,
+    /// Time that an event is kept; `None` is no limit.
+    pub retain_age: Option<Duration>,
+    /// Events that are kept.
+    pub retain_events: usize,
+    /// Newest events of each topic that a subscriber may ask for.
+    pub max_replay: usize,
+    /// Bytes that may wait for one subscriber before it is behind; one event always fits, however large.
     pub outbox: usize,
+    /// The same for all subscribers together.
+    pub outbox_total: usize,
     /// Bytes that the kernel may hold for one subscriber (`SO_SNDBUF`).
     pub send_buffer: usize,
     /// Bytes of publishes on their way from the hub to the shards.
     pub in_flight: usize,
     /// A comment goes out when nothing else did for so long.
     pub heartbeat: Duration,
+    /// A subscriber whose socket takes nothing for so long is disconnected.
+    pub progress_timeout: Duration,
+    /// The ends of all streams are spread over this time when the daemon ends.
+    pub drain: Duration,
     /// A subscriber is ended after so long; `None` is never.
     pub max_age: Option<Duration>,
     /// Browsers that are told to come back later wait so long, plus up to as much again.
@@ -216,15 +257,41 @@ impl Default for Limits {
             // An office behind one address is no attack, and a proxy that is not trusted yet is one address too.
             max_subscribers_per_address: None,
             max_control_connections: 256,
-            outbox: 1024 * 1024,
+            // Half a million events of 100 bytes; in the memory of a small machine.
+            retain_bytes: 64 * 1024 * 1024,
+            // A page that was away for longer has better ways to its state than an hour of events.
+            retain_age: Some(Duration::from_secs(3600)),
+            // What a start reads from a log directory in a few seconds.
+            retain_events: 1_000_000,
+            max_replay: 1000,
+            // What does not fit is read from the log once there is room, so this is for bursts, not for slow phases.
+            outbox: 256 * 1024,
+            outbox_total: 128 * 1024 * 1024,
             // Unlimited, one stalled subscriber absorbs 3.6 MB in the kernel, and some hundreds exhaust its TCP memory.
             send_buffer: 64 * 1024,
             in_flight: 16 * 1024 * 1024,
             heartbeat: Duration::from_secs(15),
+            // nginx's send_timeout.
+            progress_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
             max_age: None,
             retry: Duration::from_secs(5),
             quiet_local: Duration::from_millis(2),
             quiet_remote: Duration::from_millis(250),
         }
+    }
+}
+
+impl Limits {
+    /// What a query may ask for at most.
+    #[must_use]
+    pub fn query(&self) -> QueryLimits {
+        QueryLimits { topics: self.max_topics, replay: self.max_replay }
+    }
+
+    /// How much the event log keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention { bytes: self.retain_bytes, age: self.retain_age, events: self.retain_events }
     }
 }

@@ -13,14 +13,23 @@ pub(super) const RELOADED: &[&str] = &[
     "trusted-proxy",
     "log-level",
     "allow-reinit",
+    "slow",
+    "no-notices",
     "max-message",
     "max-head",
     "head-timeout",
     "max-topics",
     "max-subscribers",
     "max-subscribers-per-address",
+    "retain-bytes",
+    "retain-age",
+    "retain-events",
+    "max-replay",
     "outbox",
+    "outbox-total",
     "heartbeat",
+    "progress-timeout",
+    "drain",
     "max-age",
     "retry",
     "quiet-time",
@@ -53,6 +62,8 @@ impl Config {
         self.proxies.trusted = reloaded.proxies.trusted;
         self.log.level = reloaded.log.level;
         self.allow_reinit = reloaded.allow_reinit;
+        self.slow = reloaded.slow;
+        self.notices = reloaded.notices;
         // Without TLS addresses the file needs no certificates, but those that are listened on do. Where none is, none is shown.
         if !self.listen_tls.is_empty() && !reloaded.listen_tls.is_empty() {
             self.certificates = reloaded.certificates;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use hasses_adapters::{OpenError, SourceUrl};
 
 use super::quantities::{QUANTITIES, Quantity};
-use super::{Config, LogFormat, cors, delimiter};
+use super::{Config, Durability, LogFormat, cors, delimiter};
 use crate::http::HEALTH_PATH;
 
 /// One thing that can be set.
@@ -152,6 +152,33 @@ const WORDS: &[Setting] = &[
         value: Value::Switch { get: |config| config.allow_reinit, set: |config, on| config.allow_reinit = on },
     },
     Setting {
+        name: "log-dir",
+        value: Value::Text {
+            get: |config| config.log_directory.as_ref().map(|path| path.display().to_string()),
+            set: |config, text| read_directory(text).map(|path| config.log_directory = Some(path)),
+            unset: "none: events are kept in memory",
+        },
+    },
+    Setting {
+        name: "durability",
+        value: Value::Text {
+            get: |config| Some(config.durability.as_str().to_owned()),
+            set: |config, text| read_durability(text).map(|durability| config.durability = durability),
+            unset: "",
+        },
+    },
+    Setting {
+        name: "slow",
+        value: Value::List {
+            get: |config| config.slow.iter().map(ToString::to_string).collect(),
+            set: |config, texts| read_all(texts).map(|rules| config.slow = rules),
+        },
+    },
+    Setting {
+        name: "no-notices",
+        value: Value::Switch { get: |config| !config.notices, set: |config, on| config.notices = !on },
+    },
+    Setting {
         name: "background",
         value: Value::Switch {
             get: |config| config.service.background,
@@ -202,6 +229,17 @@ impl Setting {
             },
             (Value::Number(quantity), [text]) => quantity.read(text).map(|value| (quantity.set)(config, value)),
             (_, texts) => Err(format!("it takes one value, not {}", texts.len())),
+        }
+    }
+}
+
+impl Durability {
+    /// Its name, as the flag takes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Os => "os",
+            Self::Disk => "disk",
         }
     }
 }
@@ -261,6 +299,19 @@ pub(super) fn read_file(text: &str) -> Result<PathBuf, String> {
     without_control_characters(text)?;
     // Files are opened anew while the daemon runs, so what they are relative to must not change.
     std::path::absolute(text).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
+}
+
+/// As a file; a `/` at the end is no fault here.
+fn read_directory(text: &str) -> Result<PathBuf, String> {
+    let path = if text.len() > 1 { text.trim_end_matches('/') } else { text };
+    read_file(path).map_err(|_| format!("{text:?} is no directory; write a path"))
+}
+
+fn read_durability(text: &str) -> Result<Durability, String> {
+    [Durability::Os, Durability::Disk]
+        .into_iter()
+        .find(|durability| durability.as_str() == text)
+        .ok_or_else(|| format!("{text:?} is no durability (os, disk)"))
 }
 
 fn read_files(texts: &[String]) -> Result<Vec<PathBuf>, String> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Cors;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const LIMITS: QueryLimits = QueryLimits { topics: 10, replay: 10 };
 
 fn endpoint(origins: &[&str]) -> Endpoint {
     let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
@@ -15,7 +16,8 @@ fn answer(endpoint: &Endpoint, head: &[u8]) -> String {
     match parse_head(head, 1024) {
         Parsed::Incomplete => "incomplete".to_owned(),
         Parsed::Refused(refusal) => text(endpoint.refusal(&refusal, None, DATE)),
-        Parsed::Complete(request, _) => match decide(&request, endpoint, || Room::Free, 10, DATE) {
+        Parsed::Complete(request, _) => match decide(&request, endpoint, || Room::Free, Outlook::Serving, LIMITS, DATE)
+        {
             Decision::Subscribe(subscription) => text(subscription.head),
             Decision::Answer(bytes) | Decision::Refuse(bytes) | Decision::ComeBackLater(bytes) => text(bytes),
         },
@@ -169,10 +171,12 @@ fn refusals_say_why_in_a_body_that_head_does_not_have() {
 fn come_back_later_is_a_stream_that_sets_the_time_and_ends() {
     let endpoint = endpoint(&["*"]);
     let ask = |head: &str| match parse_head(head.as_bytes(), 1024) {
-        Parsed::Complete(request, _) => match decide(&request, &endpoint, || Room::Full(7000), 10, DATE) {
-            Decision::ComeBackLater(bytes) => text(bytes),
-            other => panic!("{other:?}"),
-        },
+        Parsed::Complete(request, _) => {
+            match decide(&request, &endpoint, || Room::Full(7000), Outlook::Serving, LIMITS, DATE) {
+                Decision::ComeBackLater(bytes) => text(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
         other => panic!("{other:?}"),
     };
     let answer = ask("GET /sse?subscribe=a HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -4,7 +4,7 @@ mod query;
 mod request;
 mod response;
 
-pub use query::{Query, parse_query};
+pub use query::{LastEventId, Query, QueryLimits, parse_query};
 pub use request::{Method, Parsed, Request, parse_head};
 pub use response::{After, Date, Endpoint, HEALTH_PATH, Refusal, Status};
 
@@ -34,6 +34,15 @@ pub enum Room {
     Full(u128),
 }
 
+/// Whether the daemon goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It does.
+    Serving,
+    /// It is ending its streams; load balancers are to send nobody here.
+    Draining,
+}
+
 /// A subscription that can be entered.
 #[derive(Debug)]
 pub struct Subscription {
@@ -41,6 +50,12 @@ pub struct Subscription {
     pub patterns: Vec<TopicPattern>,
     /// The id that the subscriber gave itself.
     pub id: Option<SubscriberId>,
+    /// What it has; the header wins over the query, since a browser sends it when it comes back.
+    pub last_event_id: Option<LastEventId>,
+    /// How many of the newest events of each topic it wants first, where it is new.
+    pub replay: Option<usize>,
+    /// It wants to be told of `hasses.*` events.
+    pub notices: bool,
     /// Its `User-Agent`.
     pub agent: Option<Box<str>>,
     /// How the stream is framed.
@@ -58,7 +73,8 @@ pub fn decide(
     request: &Request<'_>,
     endpoint: &Endpoint,
     room: impl FnOnce() -> Room,
-    max_topics: usize,
+    outlook: Outlook,
+    limits: QueryLimits,
     date: &str,
 ) -> Decision {
     let refuse = |refusal: Refusal| Decision::Refuse(endpoint.refusal(&refusal, Some(request), date));
@@ -70,13 +86,16 @@ pub fn decide(
         return refuse(Refusal::new(Status::NotFound, text));
     }
     match request.method {
-        Method::Get | Method::Head if is_health => Decision::Answer(endpoint.health(request, date)),
-        Method::Get => match parse_query(request.query, max_topics) {
+        Method::Get | Method::Head if is_health => Decision::Answer(endpoint.health(request, outlook, date)),
+        Method::Get => match parse_query(request.query, limits) {
             Ok(query) => match room() {
                 Room::Full(retry) => Decision::ComeBackLater(endpoint.come_back_later(request, retry, date)),
                 Room::Free => Decision::Subscribe(Box::new(Subscription {
                     patterns: query.patterns,
                     id: query.id,
+                    last_event_id: request.last_event_id.and_then(LastEventId::read).or(query.last_event_id),
+                    replay: query.replay,
+                    notices: query.notices,
                     agent: request.agent.map(kept_agent),
                     framing: request.framing(),
                     head: endpoint.stream_head(request, date, After::Open),

@@ -1,8 +1,8 @@
-//! The query of a subscription: `subscribe=a-b`, `topic=orders/17`, `id=…`, `last-event-id=…`.
+//! The query of a subscription: `subscribe=a-b`, `topic=orders/17`, `id=…`, `last-event-id=…`, `replay=N`, `notices=0`.
 
 use std::borrow::Cow;
 
-use hasses_client::wire::{SubscriberId, TopicPattern};
+use hasses_client::wire::{EventId, SubscriberId, TopicPattern};
 use percent_encoding::percent_decode_str;
 
 use crate::http::response::{Refusal, Status};
@@ -14,16 +14,53 @@ pub struct Query {
     pub patterns: Vec<TopicPattern>,
     /// The subscriber's id.
     pub id: Option<SubscriberId>,
+    /// What it has.
+    pub last_event_id: Option<LastEventId>,
+    /// How many of the newest events of each topic it wants first.
+    pub replay: Option<usize>,
+    /// It wants to be told of `hasses.*` events.
+    pub notices: bool,
 }
 
-/// Reads the query. Fields that are not known are ignored (cache busters), `last-event-id` among them as long as there is no
-/// log to resume from.
+/// The id of the last event that a subscriber had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastEventId {
+    /// In the form of this daemon's ids.
+    Id(EventId),
+    /// Another server's, whatever it means there.
+    Foreign,
+}
+
+/// What a query may ask for at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// Topics.
+    pub topics: usize,
+    /// Newest events of each topic.
+    pub replay: usize,
+}
+
+impl LastEventId {
+    /// Reads what a client sent; `None` is nothing (an empty id stands for none, WHATWG HTML 9.2.4).
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(bytes).map(str::trim_ascii);
+        match text {
+            Ok("") => None,
+            Ok(text) => Some(text.parse().map_or(Self::Foreign, Self::Id)),
+            Err(_) => Some(Self::Foreign),
+        }
+    }
+}
+
+/// Reads the query. Fields that are not known are ignored (cache busters).
 ///
 /// # Errors
-/// A 400 that names what is wrong: no topic, a bad one, too many, a bad id.
-pub fn parse_query(query: &str, max_topics: usize) -> Result<Query, Refusal> {
+/// A 400 that names what is wrong: no topic, a bad one, too many, a bad id, a `replay` that is no number or too large.
+pub fn parse_query(query: &str, limits: QueryLimits) -> Result<Query, Refusal> {
+    let max_topics = limits.topics;
     let mut patterns: Vec<TopicPattern> = Vec::new();
-    let mut id = None;
+    let (mut id, mut last_event_id, mut replay, mut notices) = (None, None, None, true);
     for field in query.split('&') {
         let (name, value) = field.split_once('=').unwrap_or((field, ""));
         match name {
@@ -42,13 +79,33 @@ pub fn parse_query(query: &str, max_topics: usize) -> Result<Query, Refusal> {
                     text => Some(SubscriberId::new(text).map_err(|failure| bad(failure.error))?),
                 };
             }
+            "last-event-id" => {
+                let bytes: Vec<u8> = percent_decode_str(value).collect();
+                last_event_id = LastEventId::read(&bytes);
+            }
+            "replay" => replay = read_replay(value, limits.replay)?,
+            "notices" => notices = value != "0",
             _ => {}
         }
     }
     if patterns.is_empty() {
         return Err(bad("no topic; write ?subscribe=TOPIC or ?topic=TOPIC"));
     }
-    Ok(Query { patterns, id })
+    Ok(Query { patterns, id, last_event_id, replay, notices })
+}
+
+/// The number of newest events; none for an empty one and for 0.
+fn read_replay(text: &str, most: usize) -> Result<Option<usize>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match if digits { text.parse().ok() } else { None } {
+        Some(0) => Ok(None),
+        Some(number) if number <= most => Ok(Some(number)),
+        _ if digits => Err(bad(format!("replay is more than {most} ({text})"))),
+        _ => Err(bad("replay is no whole number")),
+    }
 }
 
 fn add(patterns: &mut Vec<TopicPattern>, text: &str, max_topics: usize) -> Result<(), Refusal> {
@@ -82,7 +139,7 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<(Vec<String>, Option<String>), String> {
-        let query = parse_query(query, 4).map_err(|refusal| refusal.text)?;
+        let query = parse_query(query, QueryLimits { topics: 4, replay: 100 }).map_err(|refusal| refusal.text)?;
         Ok((query.patterns.iter().map(ToString::to_string).collect(), query.id.map(|id| id.to_string())))
     }
 
@@ -113,6 +170,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_subscriber_has_and_wants_is_read() {
+        let known = |millis, sequence| Some(LastEventId::Id(EventId { millis, sequence }));
+        for (query, last_event_id, replay, notices) in [
+            ("subscribe=a", None, None, true),
+            ("subscribe=a&last-event-id=17-4", known(17, 4), None, true),
+            ("subscribe=a&last-event-id=17%2D4&replay=100", known(17, 4), Some(100), true),
+            ("subscribe=a&last-event-id=&replay=&notices=", None, None, true),
+            ("subscribe=a&last-event-id=17&replay=0&notices=0", Some(LastEventId::Foreign), None, false),
+            ("subscribe=a&last-event-id=%ff&notices=1", Some(LastEventId::Foreign), None, true),
+            ("subscribe=a&last-event-id=17-99999999999999999999", Some(LastEventId::Foreign), None, true),
+        ] {
+            let read = parse_query(query, QueryLimits { topics: 4, replay: 100 }).unwrap();
+            assert_eq!((read.last_event_id, read.replay, read.notices), (last_event_id, replay, notices), "{query}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (query, part) in [
             ("", "no topic"),
@@ -128,6 +202,9 @@ mod tests {
             (&format!("subscribe=a&id={}", "x".repeat(62)), "longer than 61 bytes (62)"),
             ("subscribe=a&id=a%0ab", "control character"),
             ("subscribe=a&id=%ff", "the id is not UTF-8"),
+            ("subscribe=a&replay=-1", "replay is no whole number"),
+            ("subscribe=a&replay=101", "replay is more than 100 (101)"),
+            ("subscribe=a&replay=99999999999999999999999", "replay is more than 100"),
         ] {
             let text = read(query).expect_err(query);
             assert!(text.contains(part), "{query}: {text}");

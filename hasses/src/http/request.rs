@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// `User-Agent`, where it is text.
     pub agent: Option<&'a str>,
+    /// `Last-Event-ID`; as bytes, since a server before this one may have given any.
+    pub last_event_id: Option<&'a [u8]>,
     /// The lines of `X-Forwarded-For`; as bytes, since what a client wrote there stands beside what its proxy added.
     forwarded_for: Vec<&'a [u8]>,
     /// `Access-Control-Request-Method` was there: a CORS preflight (Fetch standard, "CORS-preflight request").
@@ -145,6 +147,7 @@ fn parse_whole(head: &[u8]) -> Result<Request<'_>, Refusal> {
         minor: parsed.version.unwrap_or_default(),
         origin: None,
         agent: None,
+        last_event_id: None,
         forwarded_for: Vec::new(),
         preflight: false,
         close: false,
@@ -220,6 +223,8 @@ fn read_headers<'a>(headers: &[httparse::Header<'a>], request: &mut Request<'a>)
             request.origin = text;
         } else if is("user-agent") {
             request.agent = text;
+        } else if is("last-event-id") {
+            request.last_event_id = Some(header.value);
         } else if is("x-forwarded-for") {
             request.forwarded_for.push(header.value);
         } else if is("access-control-request-method") {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Cors;
+use crate::http::Outlook;
 use crate::http::request::{Method, Request};
 use crate::sse::{Framing, LAST_CHUNK, Rendered};
 
@@ -148,20 +149,23 @@ impl Endpoint {
         head.into_bytes()
     }
 
-    /// The answer to a health check.
+    /// The answer to a health check: 200, or 503 once the daemon is ending its streams.
     #[must_use]
-    pub fn health(&self, request: &Request<'_>, date: &str) -> Vec<u8> {
-        const BODY: &str = "ok\n";
+    pub fn health(&self, request: &Request<'_>, outlook: Outlook, date: &str) -> Vec<u8> {
+        let (status, body) = match outlook {
+            Outlook::Serving => ("200 OK", "ok\n"),
+            Outlook::Draining => ("503 Service Unavailable", "draining\n"),
+        };
         let mut head = String::with_capacity(256);
-        self.begin(&mut head, "200 OK", Some(request), date);
+        self.begin(&mut head, status, Some(request), date);
         let _ = write!(
             head,
             "Cache-Control: no-store\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {}\r\n\r\n",
-            BODY.len()
+            body.len()
         );
         if request.method != Method::Head {
-            head.push_str(BODY);
+            head.push_str(body);
         }
         head.into_bytes()
     }

@@ -4,13 +4,8 @@
 //! each subscriber gets all of them in one write. An event that is alone is written at once while the subscriber's state is at
 //! hand: going over ten thousand subscribers twice costs a tenth more, in cache misses.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use tracing::info;
-
 use crate::batch::Event;
 use crate::connection::Connection;
-use crate::index::Slot;
 use crate::outbox::{Full, Pool};
 use crate::shard::{Shard, flush_counted};
 use crate::wheel::Millis;
@@ -33,7 +28,7 @@ pub(super) enum Company {
 impl Shard {
     /// How many subscribers an event will reach, where that can be told without going over them.
     pub(super) fn reach(&self, event: &Event) -> Option<u64> {
-        let topic = event.publish.topics.single().filter(|_| event.publish.except.is_none())?;
+        let topic = event.topics.single().filter(|_| event.except.is_none())?;
         self.index.members_of_only(topic).map(|members| members as u64)
     }
 
@@ -45,14 +40,14 @@ impl Shard {
         let mut matched = 0;
         let mut slow = Vec::new();
         let Self { index, connections, pool, touched, now, delivered, messages, .. } = self;
-        for pattern in event.publish.topics.iter() {
+        for pattern in event.topics.iter() {
             index.matching(pattern, |slot| {
                 let connection = &mut connections[slot as usize];
                 if connection.stamp == stamp {
                     return;
                 }
                 connection.stamp = stamp;
-                if event.publish.except.is_some() && event.publish.except == connection.id {
+                if event.except.is_some() && event.except == connection.id {
                     return;
                 }
                 matched += 1;
@@ -75,6 +70,10 @@ impl Shard {
                         Err(_) => {}
                     }
                 }
+                if connection.behind.is_some() {
+                    // The log gives it to this one when its turn comes.
+                    return;
+                }
                 match queue(connection, event, limit, pool, *now) {
                     Ok(written) => {
                         *delivered += written;
@@ -86,8 +85,9 @@ impl Shard {
                 }
             });
         }
+        self.position = event.id;
         for slot in slow {
-            self.disconnect_slow(slot);
+            self.fall_behind(slot, event);
         }
         matched
     }
@@ -101,22 +101,6 @@ impl Shard {
         }
         self.stamp += 1;
         self.stamp
-    }
-
-    /// Disconnects a subscriber whose outbox is full.
-    pub(super) fn disconnect_slow(&mut self, slot: Slot) {
-        let connection = &self.connections[slot as usize];
-        let lost = connection.outbox.bytes();
-        let limit = self.settings.limits.outbox;
-        let counters = &self.shared.counters;
-        counters.slow_disconnects.fetch_add(1, Relaxed);
-        counters.slow_lost_bytes.fetch_add(lost as u64, Relaxed);
-        info!(
-            "client {} ({}) is too slow: {lost} bytes wait, and with what they take in memory and the next event that is more \
-             than --outbox {limit}; disconnected",
-            connection.number, connection.peer
-        );
-        self.close(slot);
     }
 }
 

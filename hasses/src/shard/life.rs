@@ -15,15 +15,15 @@ use crate::shard::{Shard, narrow};
 use crate::sse::{Framing, LAST_CHUNK};
 use crate::wheel::Millis;
 
-/// Time for those with a full socket to take their last bytes when the daemon ends.
+/// Time for those with a full socket to take their last bytes when the daemon ends, and for newcomers to send their request.
 const LAST_GRACE: Millis = 1_000;
+/// Silence after which a subscriber is told where it stands, where the log keeps long enough.
+const SILENCE: Millis = 60_000;
+/// How old the answer may be how much the log keeps.
+const SILENCE_LOOK: Millis = 1_000;
 
 impl Shard {
     pub(super) fn adopt(&mut self, newcomer: Newcomer) {
-        if self.ending.is_some() {
-            drop(newcomer);
-            return self.count_closed();
-        }
         let number = self.shared.next_client.fetch_add(1, Relaxed);
         self.generation = self.generation.wrapping_add(1);
         let (peer, is_secured) = (newcomer.peer, newcomer.tls.is_some());
@@ -44,6 +44,7 @@ impl Shard {
 
     /// From now on these settings hold.
     pub(super) fn take_settings(&mut self, settings: Arc<Settings>) {
+        self.pool.set_most(settings.limits.outbox_total / self.shared.config.shards);
         self.settings = settings;
         let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
         for slot in slots {
@@ -87,6 +88,7 @@ impl Shard {
                     debug!("client {} has used up the keys of its TLS 1.2; its stream ends", connection.number);
                     self.end_stream(slot);
                 }
+                Phase::Subscribed if connection.blocked => self.disconnect_stalled(slot),
                 Phase::Subscribed => self.heartbeat(slot),
             }
         }
@@ -95,15 +97,47 @@ impl Shard {
         }
     }
 
+    /// Something goes out though nothing happened: a comment, or where the subscriber stands, lest it falls out of what the log
+    /// keeps only by hearing nothing.
     fn heartbeat(&mut self, slot: Slot) {
+        let silence = self.silence();
         let connection = &mut self.connections[slot as usize];
-        if connection.outbox.is_empty() {
-            self.comment(slot);
-            self.flush(slot);
-        } else {
-            // It has more to read than it takes; a comment would only add to that.
-            connection.written = self.now;
+        // What does not fit into 32 bits matters for equality as little as any other bit.
+        #[expect(clippy::cast_possible_truncation, reason = "see above")]
+        let delivered = connection.delivered as u32;
+        if std::mem::replace(&mut connection.looked, delivered) != delivered {
+            connection.told = connection.written;
         }
+        let wants = connection.notices && self.settings.notices;
+        // As long as something is owed, where it stands is not where the shard is.
+        if wants && connection.behind.is_none() && self.now >= connection.told + silence {
+            connection.told = self.now;
+            let cursor = self.cursor(self.position);
+            self.notice(slot, &cursor);
+        } else {
+            self.comment(slot);
+        }
+        self.flush(slot);
+    }
+
+    /// After so much silence a heartbeat tells where a subscriber stands: a minute, less where the log keeps less.
+    fn silence(&mut self) -> Millis {
+        let (silence, looked) = self.silence;
+        if self.now < looked + SILENCE_LOOK && looked > 0 {
+            return silence;
+        }
+        let kept = self.shared.log.window().reach(self.now);
+        let silence = kept.map_or(SILENCE, |kept| SILENCE.min(kept / 2));
+        self.silence = (silence, self.now);
+        silence
+    }
+
+    /// A socket has taken nothing for the progress time-out.
+    fn disconnect_stalled(&mut self, slot: Slot) {
+        let connection = &self.connections[slot as usize];
+        debug!("client {} ({}) takes nothing any more; disconnected", connection.number, connection.peer);
+        self.shared.counters.stalled.fetch_add(1, Relaxed);
+        self.close(slot);
     }
 
     /// Puts a comment into the outbox.
@@ -139,6 +173,7 @@ impl Shard {
 
     /// Takes a connection out of its topics.
     pub(super) fn leave(&mut self, slot: Slot) {
+        self.forget_behind(slot);
         let connection = &mut self.connections[slot as usize];
         if connection.phase != Phase::Subscribed {
             return;
@@ -175,8 +210,9 @@ impl Shard {
         let slots: Vec<Slot> = self.connections.iter().map(|(slot, _)| narrow(slot)).collect();
         for slot in slots {
             match self.connections[slot as usize].phase {
-                Phase::Subscribed => self.end_stream(slot),
-                Phase::Head => self.close(slot),
+                Phase::Subscribed => self.end_for_good(slot),
+                // Its request may be on its way: it is told to come back later.
+                Phase::Head => {}
                 Phase::Ending => self.flush(slot),
             }
         }

@@ -4,6 +4,8 @@
 //! match, and then writes to each subscriber touched, once, however many events that were. The writing is cut into slices,
 //! between which new events and new bytes get through. No turn ever waits for a subscriber.
 
+mod catch_up;
+mod drain;
 mod fan_out;
 mod life;
 mod query;
@@ -16,12 +18,15 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::time::Duration;
 
-use async_channel::{Receiver, TryRecvError};
+use async_channel::{Receiver, Sender, TryRecvError};
 use futures_lite::FutureExt as _;
+use hasses_client::wire::EventId;
 use slab::Slab;
 use smol::Timer;
 use tracing::error;
 
+pub use self::catch_up::Behind;
+use self::drain::Drain;
 use self::fan_out::Company;
 use crate::arrival::Newcomer;
 use crate::batch::{Batch, Step};
@@ -51,7 +56,9 @@ pub enum Message {
     Adopt(Newcomer),
     /// Settings that hold from now on.
     Settings(Arc<Settings>),
-    /// End every stream, then yourself.
+    /// End every stream, spread until a time of the daemon's clock; the sender is dropped when that is done.
+    Drain(Millis, Sender<()>),
+    /// End every stream that is left, then yourself.
     End,
 }
 
@@ -77,7 +84,18 @@ pub struct Shard {
     stamp: u32,
     generation: u32,
     comment: Rendered,
+    /// The newest event of the order that has come here.
+    position: EventId,
+    /// The event that tells where a subscriber stands, as it was told last.
+    cursor: Option<(EventId, Rendered)>,
+    /// Those that are behind and can be read for.
+    catching_up: VecDeque<u64>,
+    /// Those that had later events from another shard before they came here.
+    ahead: Vec<u64>,
+    /// After so much silence a heartbeat tells where a subscriber stands, and when that was looked up.
+    silence: (Millis, Millis),
     delivered: u64,
+    drain: Option<Drain>,
     /// Ends at this time at the latest.
     ending: Option<Millis>,
 }
@@ -88,16 +106,24 @@ impl Shard {
     /// # Errors
     /// What the system said to a new epoll.
     pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, load: Arc<AtomicUsize>) -> io::Result<Self> {
+        let settings = shared.settings();
+        let position = shared.log.window().newest();
         Ok(Self {
             now: shared.millis(),
-            settings: shared.settings(),
+            pool: Pool::new(settings.limits.outbox_total / shared.config.shards),
+            position,
+            cursor: None,
+            catching_up: VecDeque::new(),
+            ahead: Vec::new(),
+            silence: (0, 0),
+            drain: None,
+            settings,
             shared,
             messages,
             load,
             readiness: Readiness::new()?,
             connections: Slab::new(),
             index: Index::default(),
-            pool: Pool::default(),
             wheel: Wheel::new(),
             touched: VecDeque::new(),
             unread: Vec::new(),
@@ -121,6 +147,8 @@ impl Shard {
             self.now = self.shared.millis();
             let mut busy = self.take_messages();
             busy |= self.flush_slice();
+            busy |= self.catch_up_slice();
+            busy |= self.drain_slice();
             if let Err(error) = self.readiness.take(&mut ready) {
                 error!("asking for ready sockets failed: {error}");
             }
@@ -143,7 +171,7 @@ impl Shard {
             if busy {
                 continue;
             }
-            let next = self.wheel.next_due().into_iter().chain(self.ending).min();
+            let next = self.wheel.next_due().into_iter().chain(self.ending).chain(self.next_drained()).min();
             if next != timer_at {
                 timer_at = next;
                 timer = match next {
@@ -198,6 +226,7 @@ impl Shard {
             Message::Batch(batch) => self.on_batch(&batch),
             Message::Adopt(newcomer) => self.adopt(newcomer),
             Message::Settings(settings) => self.take_settings(settings),
+            Message::Drain(until, done) => self.begin_drain(until, done),
             Message::End => self.end_all(),
         }
     }
@@ -215,17 +244,18 @@ impl Shard {
                         event.matched.fetch_add(matched, AcqRel);
                         done();
                         self.fan_out(event, Company::Alone);
-                        return;
+                        return self.wake_those_ahead();
                     }
                     event.matched.fetch_add(self.fan_out(event, Company::Alone), AcqRel);
                 }
-                Step::Event(event) => {
+                Step::Event(event) | Step::Other(event) => {
                     event.matched.fetch_add(self.fan_out(event, Company::Others), AcqRel);
                 }
                 Step::Query(query) => self.answer(query),
                 Step::Done(_) => {}
             }
         }
+        self.wake_those_ahead();
         done();
     }
 
@@ -278,14 +308,24 @@ impl Shard {
         let (flushed, events) = flush_counted(connection, &mut self.pool, self.now);
         self.delivered += events;
         match flushed {
+            Flushed::All if connection.behind.is_some() => {
+                connection.blocked = false;
+                self.queue_catching_up(slot);
+            }
             Flushed::All if connection.phase == Phase::Ending => {
                 connection.shut_down();
                 if self.ending.is_some() {
                     self.close(slot);
                 }
             }
-            Flushed::All => {}
+            Flushed::All => connection.blocked = false,
             Flushed::Blocked => {
+                if !std::mem::replace(&mut connection.blocked, true) {
+                    // Its time to make progress begins.
+                    connection.written = self.now;
+                    self.schedule(slot);
+                }
+                let connection = &mut self.connections[slot as usize];
                 if !std::mem::replace(&mut connection.watches_writing, true) {
                     let watched = self.readiness.watch_writing(&self.connections[slot as usize], self.key(slot));
                     if watched.is_err() {

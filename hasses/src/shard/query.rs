@@ -40,7 +40,7 @@ impl Shard {
                 } else {
                     found.topics.extend(self.index.topics().map(topic_info));
                 }
-                found.number += self.connections.iter().map(|(_, c)| c.outbox.bytes() as u64).sum::<u64>();
+                found.number += self.pool.waiting() as u64;
             }
             Command::Count(Some(topic)) => found.number += self.reached(topic).len() as u64,
             Command::CountExactly(topic) => found.number += self.index.count_exactly(topic) as u64,

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::config::Proxies;
 use crate::connection::{Connection, Peer, Phase, Received};
-use crate::http::{Decision, Parsed, Refusal, Request, Room, Status, Subscription, decide, parse_head};
+use crate::http::{Decision, Outlook, Parsed, Refusal, Request, Room, Status, Subscription, decide, parse_head};
 use crate::index::Slot;
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -63,8 +63,9 @@ impl Shard {
             Parsed::Complete(request, _) => {
                 let client = client_of(connection.origin(), &request, &self.settings.proxies);
                 let endpoint = &self.settings.endpoint;
+                let (outlook, limits) = (self.shared.outlook(), limits.query());
                 if reinit {
-                    let decision = decide(&request, endpoint, || Room::Free, limits.max_topics, self.date.now());
+                    let decision = decide(&request, endpoint, || Room::Free, outlook, limits, self.date.now());
                     // Any other request changes nothing, so the stream stays that of whom it is.
                     if matches!(decision, Decision::Subscribe(_)) {
                         hand_on(connection, client, &self.shared, &self.settings);
@@ -73,7 +74,7 @@ impl Shard {
                 } else {
                     rename(connection, client);
                     let room = || room(connection, &self.shared, &self.settings);
-                    decide(&request, endpoint, room, limits.max_topics, self.date.now())
+                    decide(&request, endpoint, room, outlook, limits, self.date.now())
                 }
             }
         };
@@ -112,6 +113,7 @@ impl Shard {
                 return self.disconnect_slow(slot);
             }
             self.index.unsubscribe(slot);
+            self.forget_behind(slot);
             self.shared.counters.reinits.fetch_add(1, Relaxed);
         } else {
             self.shared.counters.subscribers.fetch_add(1, Relaxed);
@@ -127,11 +129,13 @@ impl Shard {
         connection.framing = subscription.framing;
         connection.id = subscription.id;
         connection.agent = subscription.agent;
+        connection.notices = subscription.notices;
         let length = subscription.head.len();
         connection.outbox.push_other(Arc::from(subscription.head), 0..length, &mut self.pool);
         self.index.subscribe(slot, &subscription.patterns);
         // Firefox fires `open` only after a first byte of body, and proxies pass the head on with it.
         self.comment(slot);
+        self.begin_stream(slot, subscription.patterns, subscription.last_event_id, subscription.replay);
         self.schedule(slot);
         self.touch(slot);
     }
@@ -161,16 +165,15 @@ impl Shard {
     }
 }
 
-/// Whether one more subscriber can be taken, and if not, when to come back: up to twice the shortest time, so that those who
-/// were refused together do not come back together.
+/// Whether one more subscriber can be taken, and if not, when to come back.
 fn room(connection: &mut Connection, shared: &Shared, settings: &Settings) -> Room {
-    if shared.counters.subscribers.load(Relaxed) < settings.max_subscribers as u64
+    if shared.outlook() == Outlook::Serving
+        && shared.counters.subscribers.load(Relaxed) < settings.max_subscribers as u64
         && enters(connection, shared, settings)
     {
         return Room::Free;
     }
-    let shortest = settings.limits.retry.as_millis();
-    Room::Full(shortest + u128::from(fastrand::u64(0..=u64::try_from(shortest).unwrap_or(0))))
+    Room::Full(shared.come_back_in())
 }
 
 /// Whether one more of this address can be taken; it is counted then.

@@ -1,0 +1,224 @@
+//! Reading the window: what a subscription is owed, in order, a slice at a time. No I/O, no clock.
+//!
+//! One way serves all who are not live: those who come back with a last event id, those who fell behind, and those who ask
+//! for the newest events of their topics. A slice costs what it gives: the lists of the topics that overlap are merged from
+//! the cursor on. Only where those lists are more than the events behind the cursor (a wide prefix, `*`) these are gone
+//! through instead.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
+
+use hasses_client::wire::{EventId, SubscriberId, TopicPattern};
+
+use super::topics::{List, ListKey, Place};
+use super::window::{Entry, Window};
+use crate::names::{Kind, parts};
+use crate::sse::Rendered;
+
+/// Events that one slice gives at most.
+const MOST_EVENTS: usize = 64;
+/// Bytes after which a slice ends; what ends it may be larger.
+const MOST_BYTES: usize = 64 * 1024;
+/// Events that one slice looks at where it goes through all of them.
+const MOST_LOOKS: u64 = 4096;
+
+/// What a subscription is owed.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// What it subscribed to.
+    pub patterns: &'a [TopicPattern],
+    /// Everything up to here it has.
+    pub after: EventId,
+    /// Nothing behind this: it is not live there yet.
+    pub up_to: EventId,
+    /// Of each topic only so many events, the newest, of those up to this id.
+    pub newest: Option<(usize, EventId)>,
+    /// Events that are not for this id are left out.
+    pub id: Option<&'a SubscriberId>,
+}
+
+/// What a slice gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Slice {
+    /// All there is.
+    Whole,
+    /// There may be more behind this event.
+    UpTo(EventId),
+    /// Retention has passed the cursor: something that was owed may be gone. Nothing was given.
+    Gone,
+}
+
+/// How the events of an ask are found.
+enum Way {
+    /// By these lists; each with where it begins.
+    Lists(Vec<(ListKey, usize)>),
+    /// One by one.
+    Scan,
+}
+
+impl Window {
+    /// Gives the next events of an ask, in order. What is superseded on a topic of which only the newest counts is left out.
+    pub fn read(&self, ask: &Ask<'_>, out: &mut Vec<Rendered>) -> Slice {
+        if ask.after < self.forgotten() {
+            return Slice::Gone;
+        }
+        let range = (self.behind(ask.after), self.behind(ask.up_to));
+        let (mut given, mut bytes) = (0, 0);
+        let rest = self.walk(ask, range, |entry| {
+            out.push(entry.rendered.clone());
+            bytes += entry.rendered.len();
+            given += 1;
+            if given >= MOST_EVENTS || bytes >= MOST_BYTES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        rest.map_or(Slice::Whole, Slice::UpTo)
+    }
+
+    /// How many events an ask is owed.
+    #[must_use]
+    pub fn count(&self, ask: &Ask<'_>) -> u64 {
+        let (from, to) = (self.behind(ask.after), self.behind(ask.up_to));
+        if let Way::Lists(lists) = self.way(ask, (from, to))
+            && (lists.len() == 1 || self.particular == 0)
+            && (ask.id.is_none() || self.particular == 0)
+        {
+            let counted =
+                |&(key, start): &(ListKey, usize)| self.topics.list(key).before(to).saturating_sub(start) as u64;
+            return lists.iter().map(counted).sum();
+        }
+        let (mut count, mut from) = (0, from);
+        loop {
+            let looked = self.walk(ask, (from, to), |_| {
+                count += 1;
+                ControlFlow::Continue(())
+            });
+            match looked {
+                Some(id) => from = self.behind(id),
+                None => return count,
+            }
+        }
+    }
+
+    /// Visits the events of an ask between two places. Gives up to where it came, where that is not the end.
+    fn walk(
+        &self,
+        ask: &Ask<'_>,
+        range: (Place, Place),
+        mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Option<EventId> {
+        let mut visit = |entry: &Entry| {
+            if entry.except.is_some() && entry.except.as_ref() == ask.id {
+                return ControlFlow::Continue(());
+            }
+            visit(entry)
+        };
+        match self.way(ask, range) {
+            Way::Lists(lists) => self.merge(&lists, range.1, visit),
+            Way::Scan => {
+                let end = range.1.min(range.0 + MOST_LOOKS);
+                for place in range.0..end {
+                    let Some(entry) = self.at(place) else { break };
+                    if self.is_owed(entry, place, ask, range.1) && visit(entry).is_break() {
+                        return Some(entry.id);
+                    }
+                }
+                if end < range.1 { self.at(end - 1).map(|entry| entry.id) } else { None }
+            }
+        }
+    }
+
+    fn way(&self, ask: &Ask<'_>, (from, to): (Place, Place)) -> Way {
+        let mut found: Vec<(ListKey, usize)> = Vec::new();
+        // Newest events are few of many; those are what lists are for.
+        let most = if ask.newest.is_some() { u64::MAX } else { to.saturating_sub(from) };
+        for pattern in ask.patterns {
+            let everything = parts(pattern) == ("", Kind::Prefix) && ask.newest.is_none();
+            let walked = self.topics.names().overlapping(pattern, |key| {
+                if everything || found.len() as u64 > most {
+                    return ControlFlow::Break(());
+                }
+                let list = self.topics.list(key);
+                if let Some(start) = start(list, from, to, self.newest_bound(ask)) {
+                    found.push((key, start));
+                }
+                ControlFlow::Continue(())
+            });
+            if walked.is_break() {
+                return Way::Scan;
+            }
+        }
+        if ask.patterns.len() > 1 {
+            // Patterns may overlap in what they name.
+            found.sort_unstable();
+            found.dedup();
+        }
+        Way::Lists(found)
+    }
+
+    /// How many of each list count, and up to which place.
+    fn newest_bound(&self, ask: &Ask<'_>) -> Option<(usize, Place)> {
+        ask.newest.map(|(most, up_to)| (most, self.behind(up_to)))
+    }
+
+    fn merge(
+        &self,
+        lists: &[(ListKey, usize)],
+        to: Place,
+        mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Option<EventId> {
+        if let [(key, start)] = lists {
+            // Most subscriptions name one topic.
+            let places = self.topics.list(*key).places().range(*start..).take_while(|&&place| place < to);
+            for entry in places.filter_map(|&place| self.at(place)) {
+                if visit(entry).is_break() {
+                    return Some(entry.id);
+                }
+            }
+            return None;
+        }
+        let place_of = |key: ListKey, nth: usize| self.topics.list(key).places().get(nth).filter(|&&place| place < to);
+        let heads = lists.iter().filter_map(|&(key, nth)| Some(Reverse((*place_of(key, nth)?, key, nth))));
+        let mut heads: BinaryHeap<_> = heads.collect();
+        let mut last = None;
+        while let Some(Reverse((place, key, nth))) = heads.pop() {
+            if let Some(&next) = place_of(key, nth + 1) {
+                heads.push(Reverse((next, key, nth + 1)));
+            }
+            // An event may stand in several of the lists.
+            if last.replace(place) == Some(place) {
+                continue;
+            }
+            if let Some(entry) = self.at(place)
+                && visit(entry).is_break()
+            {
+                return Some(entry.id);
+            }
+        }
+        None
+    }
+
+    /// Whether an event is for the patterns of an ask, and not superseded on each of the topics by which it is.
+    fn is_owed(&self, entry: &Entry, place: Place, ask: &Ask<'_>, to: Place) -> bool {
+        let mut owed = false;
+        entry.lists.each(|key| {
+            let list = self.topics.list(key);
+            if !owed && ask.patterns.iter().any(|pattern| list.overlaps(pattern)) {
+                owed = !list.is_latest() || list.places().get(list.before(to).wrapping_sub(1)) == Some(&place);
+            }
+        });
+        owed
+    }
+}
+
+/// Where a list begins for places from `from` to before `to`; `None` where nothing of it counts.
+fn start(list: &List, from: Place, to: Place, newest: Option<(usize, Place)>) -> Option<usize> {
+    let end = list.before(to);
+    let mut start = list.before(from);
+    if let Some((most, up_to)) = newest {
+        start = start.max(list.before(up_to).saturating_sub(most));
+    }
+    if list.is_latest() {
+        start = start.max(end.saturating_sub(1));
+    }
+    (start < end).then_some(start)
+}
