@@ -25,7 +25,7 @@ use socket2::SockRef;
 use tracing::{debug, error, warn};
 
 use crate::arrival::{Failure, Newcomer, Preface, welcome};
-use crate::config::ListenAddress;
+use crate::config::{Limits, ListenAddress};
 use crate::connection::Peer;
 use crate::settings::Settings;
 use crate::shard::Message;
@@ -96,15 +96,15 @@ pub struct ShardHandle {
 }
 
 impl Listener {
-    /// Binds an address, or takes it from those that the service manager passed. The send buffer is set here, since accepted
-    /// sockets inherit it.
+    /// Binds an address, or takes it from those that the service manager passed. The options are set here, since accepted
+    /// sockets inherit them.
     ///
     /// # Errors
     /// What the system said.
-    pub fn bind(address: &ListenAddress, tls: bool, send_buffer: usize, passed: &Passed) -> io::Result<Self> {
+    pub fn bind(address: &ListenAddress, tls: bool, limits: &Limits, passed: &Passed) -> io::Result<Self> {
         let is_passed = matches!(address, ListenAddress::Systemd(_));
         let (socket, address) = match address {
-            ListenAddress::Tcp(address) => tcp(TcpListener::bind(address)?, send_buffer)?,
+            ListenAddress::Tcp(address) => tcp(TcpListener::bind(address)?, limits)?,
             ListenAddress::Unix(path) => {
                 let (listener, file) = bind_unix(path, UNIX_MODE, None)?;
                 let name = format!("unix:{}", path.display());
@@ -114,7 +114,7 @@ impl Listener {
                 let socket = passed.take(name)?;
                 let name = socket.to_string();
                 match socket {
-                    PassedSocket::Tcp(listener) => tcp(listener, send_buffer)?,
+                    PassedSocket::Tcp(listener) => tcp(listener, limits)?,
                     PassedSocket::Unix(listener) => (Socket::Unix(Async::new(listener)?, None), name),
                 }
             }
@@ -307,10 +307,12 @@ fn canonical(mut peer: SocketAddr) -> SocketAddr {
     peer
 }
 
-fn tcp(listener: TcpListener, send_buffer: usize) -> io::Result<(Socket, String)> {
-    sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
+fn tcp(listener: TcpListener, limits: &Limits) -> io::Result<(Socket, String)> {
+    sockopt::set_socket_send_buffer_size(&listener, limits.send_buffer)?;
     sockopt::set_tcp_nodelay(&listener, true)?;
     SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
+    // What fits into the buffer blocks no write, and a peer that has vanished would be noticed a quarter of an hour later.
+    SockRef::from(&listener).set_tcp_user_timeout(Some(limits.progress_timeout))?;
     // A second listen on a listening socket sets its backlog.
     rustix::net::listen(&listener, BACKLOG)?;
     let name = listener.local_addr()?.to_string();

@@ -91,7 +91,7 @@ fn listeners(config: &Config, passed: &Passed, owner: &Owner) -> Result<Vec<List
     let secured = config.listen_tls.iter().map(|address| (address, true));
     let bind = |(address, tls): (&ListenAddress, bool)| {
         let bind = || {
-            Listener::bind(address, tls, config.limits.send_buffer, passed)
+            Listener::bind(address, tls, &config.limits, passed)
                 .map_err(|error| StartError::Listen { address: address.clone(), error })
         };
         match address {
