@@ -52,7 +52,7 @@ pub struct Ordered {
 }
 
 /// What a store held when it was opened. Its events were handed out one by one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// The place in the order at which the log was born: no event has this id or an earlier one.
     pub birth: EventId,

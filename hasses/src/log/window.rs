@@ -124,6 +124,11 @@ impl Window {
         self.history.newest = id;
     }
 
+    /// All events of a store have been added; this is its history.
+    pub fn loaded(&mut self, history: History) {
+        self.history = history;
+    }
+
     /// Lets go of what is over a bound. Gives the newest event that is gone now, where any is.
     pub fn evict(&mut self, now: Millis) -> Option<EventId> {
         let before = self.evicted;
