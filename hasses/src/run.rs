@@ -106,7 +106,8 @@ impl Start<'_> {
         let subscribers = daemon.subscribers();
         let time = daemon.config().limits.drain;
         if why.is_calm() && subscribers > 0 && !time.is_zero() {
-            info!("{why}: ending {subscribers} streams over {time:?}; a second signal ends them at once");
+            let streams = if subscribers == 1 { "stream" } else { "streams" };
+            info!("{why}: ending {subscribers} {streams} over {time:?}; a second signal ends them at once");
             async_io::block_on(drain(&daemon, &mut signals));
         } else {
             info!("{why}: ending every stream");

@@ -22,11 +22,11 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    /// When the next stream ends.
+    /// When the next stream ends; the first does at once, so that nobody waits for a single one.
     fn next(&self) -> Option<Millis> {
         let nth = self.all - self.left.len();
         // Milliseconds times descriptors fit by far.
-        (!self.left.is_empty()).then(|| self.from + (self.until - self.from) * (nth as u64 + 1) / self.all as u64)
+        (!self.left.is_empty()).then(|| self.from + (self.until - self.from) * nth as u64 / self.all as u64)
     }
 }
 
