@@ -149,8 +149,11 @@ impl Daemon {
     /// Begins to end: nobody is taken in any more, and the streams that there are end one by one, spread evenly over the drain
     /// time. Publishing goes on. The answer ends when the last stream has; then it is time to [`stop`](Self::stop).
     pub fn drain(&self) -> impl Future<Output = ()> + use<> {
-        let until = self.shared.millis() + millis(self.shared.settings().limits.drain);
-        self.shared.drained_at.store(until.max(1), Relaxed);
+        let time = millis(self.shared.settings().limits.drain);
+        let until = self.shared.millis() + time;
+        // The first of them ends at once, so the last does not need all of the time.
+        let last = until - time / self.subscribers().max(1);
+        self.shared.drained_at.store(last.max(1), Relaxed);
         let (done, drained) = async_channel::bounded::<()>(1);
         for (messages, _) in &self.shards {
             // A shard that is gone has no streams.
