@@ -29,11 +29,12 @@ fn main() -> Result<(), Error> {
     })
 }
 
-/// Tells the time ten times. A tick that cannot be sent is worth nothing later, so it is dropped.
+/// Tells the time ten times. A tick that cannot be sent is worth nothing later, so it is dropped, and so is one for which the
+/// queue has no room.
 async fn clock(client: Client) -> Result<(), Error> {
     for tick in 1..=10 {
         let message = Message::new("clock", tick.to_string()).event("tick");
-        match client.send(message).await {
+        match client.try_send(message).await {
             Ok(published) => println!("tick {tick} went to {} subscribers", published.matched),
             Err(error @ (Error::Invalid(_) | Error::Refused(_))) => return Err(error),
             Err(error) => println!("tick {tick} is lost: {error}"),
@@ -44,17 +45,24 @@ async fn clock(client: Client) -> Result<(), Error> {
 }
 
 /// Says that an order has been paid, and stays at it: the browser that paid knows already, everybody else must learn of it.
+///
+/// Over a lost connection the client sends it again by itself, for ten seconds. What goes on longer is made again here. For that
+/// the message has a key of its own, which stays the same: so it cannot come twice either.
 async fn pay(client: Client, order: u32) -> Result<Published, Error> {
+    let key = format!("{}: order {order} is paid", std::process::id());
     loop {
         let message = Message::new("orders", format!("{{\"order\":{order},\"state\":\"paid\"}}"))
             .topics([format!("orders/{order}")])
             .event("order")
-            .except(format!("browser-{order}"));
+            .except(format!("browser-{order}"))
+            .key(&key);
         match client.send(message).await {
-            // Nothing was sent, so nothing can come twice.
-            Err(error @ (Error::Unreachable { .. } | Error::TimedOut { .. })) => println!("order {order}: {error}"),
-            // It may come twice now; for a page that only shows the state of the order that is harmless.
-            Err(error @ Error::FateUnknown { .. }) => println!("order {order}: {error}"),
+            Err(
+                error @ (Error::Unreachable { .. }
+                | Error::TimedOut { .. }
+                | Error::QueueFull { .. }
+                | Error::FateUnknown { .. }),
+            ) => println!("order {order}: {error}"),
             outcome => return outcome,
         }
     }

@@ -15,17 +15,15 @@ use std::ops::ControlFlow;
 
 use futures_lite::future::block_on;
 
-use crate::connection::{self, Caller, Outcome};
+use crate::bulk::Bulk;
+use crate::connection::Backlog;
 use crate::error::Error;
 use crate::message::Message;
 use crate::options::Options;
 use crate::wire::{
-    ClientList, ClientsQuery, Command, Disconnect, EventId, LogLevel, Pong, Published, StatusReport, TopicList,
+    ClientList, ClientsQuery, Disconnect, EventId, LogLevel, Pong, Published, StatusReport, TopicList,
     TopicsQuery,
 };
-
-/// Publishes of one [`Client::send_all`] that may be under way: enough to keep the connection busy over one round trip.
-const BULK_WINDOW: usize = 1024;
 
 /// A connection to the daemon that many threads may call at once. Cloning is cheap, and all clones share the connection.
 #[derive(Clone, Debug)]
@@ -66,8 +64,31 @@ impl Client {
         block_on(self.shared.send(message))
     }
 
+    /// As [`crate::Client::try_publish`]: it waits for the answer, but not for room in the queue.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn try_publish(&self, topic: &str, data: impl Into<String>) -> Result<Published, Error> {
+        block_on(self.shared.try_publish(topic, data))
+    }
+
+    /// As [`crate::Client::try_send`]: it waits for the answer, but not for room in the queue.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn try_send(&self, message: Message) -> Result<Published, Error> {
+        block_on(self.shared.try_send(message))
+    }
+
+    /// As [`crate::Client::backlog`].
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.shared.backlog()
+    }
+
     /// Sends all messages of an iterator at full speed: the next ones go out while the answers to earlier ones are still
-    /// coming. A bounded number is under way at a time.
+    /// coming. At most 1024 are under way at a time, fewer where the queue has no room for so many. A message's time begins when
+    /// it is let into the queue.
     ///
     /// `on_outcome` gets the outcome of every message, in their order. It is called between two messages, so while the
     /// iterator itself waits, outcomes wait too. When it breaks off, no further message is taken from the iterator, what was
@@ -92,44 +113,16 @@ impl Client {
     pub fn send_all(
         &self,
         messages: impl IntoIterator<Item = Message>,
-        mut on_outcome: impl FnMut(Result<Published, Error>) -> ControlFlow<()>,
+        on_outcome: impl FnMut(Result<Published, Error>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let (caller, outcomes) = flume::bounded::<Outcome>(BULK_WINDOW);
-        let caller = Caller(caller);
-        let mut under_way = 0;
-        // Hands on what has come, and waits where more than `most` would stay under way.
-        let mut settle = |under_way: &mut usize, most: usize, refused: Option<Error>| {
-            while *under_way > 0 {
-                let outcome = if *under_way > most {
-                    outcomes.recv().unwrap_or(Err(Error::Closed))
-                } else {
-                    let Ok(outcome) = outcomes.try_recv() else { break };
-                    outcome
-                };
-                *under_way -= 1;
-                on_outcome(connection::read(outcome))?;
-            }
-            refused.map_or(ControlFlow::Continue(()), |error| on_outcome(Err(error)))
-        };
+        let attention = self.shared.queue().attend();
+        let mut bulk = Bulk::new(&self.shared, on_outcome);
         for message in messages {
-            if under_way == BULK_WINDOW {
-                // Half of them, so that this thread and the client's do not wake each other for every single one.
-                settle(&mut under_way, BULK_WINDOW / 2, None)?;
-            }
-            let refused = match message.into_publish() {
-                Ok(publish) => {
-                    let call = self.shared.prepare(&Command::Publish(publish), caller.clone());
-                    self.shared.calls.send(call).err().map(|_| Error::Closed)
-                }
-                Err(error) => Some(error),
-            };
-            match refused {
-                // Not before those of the messages before it.
-                Some(error) => settle(&mut under_way, 0, Some(error))?,
-                None => under_way += 1,
-            }
+            bulk.send(message)?;
         }
-        settle(&mut under_way, 0, None)
+        bulk.finish()?;
+        attention.end();
+        ControlFlow::Continue(())
     }
 
     /// As [`crate::Client::status`].

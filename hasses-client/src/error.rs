@@ -28,8 +28,15 @@ pub enum Error {
         /// The call's time.
         after: Duration,
     },
-    /// The call was sent, at least in part, and then the connection was lost or the call's time ran out before the
-    /// answer came. A publish may or may not have happened.
+    /// Not sent: the client's queue is full, since the daemon is away, or slower than what is published.
+    QueueFull {
+        /// Which of its bounds was in the way.
+        limit: QueueLimit,
+        /// How long the call waited for room: its whole time, or zero where it was not to wait.
+        waited: Duration,
+    },
+    /// The call was sent, at least in part, and the answer did not come before its time ran out, or before the connection was
+    /// lost where it cannot be made again. A publish may or may not have happened. Of a question only the answer is missing.
     FateUnknown {
         /// Why there is no answer.
         source: io::Error,
@@ -46,7 +53,7 @@ impl Error {
     #[must_use]
     pub fn was_sent(&self) -> bool {
         match self {
-            Self::Invalid(_) | Self::Unreachable { .. } | Self::TimedOut { .. } => false,
+            Self::Invalid(_) | Self::Unreachable { .. } | Self::TimedOut { .. } | Self::QueueFull { .. } => false,
             Self::Refused(_) | Self::FateUnknown { .. } | Self::Closed | Self::Protocol(_) => true,
         }
     }
@@ -68,6 +75,10 @@ impl fmt::Display for Error {
             Self::Refused(failure) => write!(f, "refused by the daemon: {failure}"),
             Self::Unreachable { url, source } => write!(f, "cannot reach hasses at {url}: {source}"),
             Self::TimedOut { after } => write!(f, "not sent within {after:?}: the daemon took in nothing more"),
+            Self::QueueFull { limit, waited } => {
+                write!(f, "not sent: the client's queue is full ({limit} without an answer)")?;
+                if waited.is_zero() { Ok(()) } else { write!(f, ", and no room came within {waited:?}") }
+            }
             Self::FateUnknown { source } => write!(f, "sent, but whether it was carried out is not known: {source}"),
             Self::Closed => f.write_str("the client's thread has ended"),
             Self::Protocol(what) => f.write_str(what),
@@ -77,6 +88,25 @@ impl fmt::Display for Error {
 
 // Without `source`: the text holds it already, and whoever wants to look into it finds it in the variant.
 impl std::error::Error for Error {}
+
+/// A bound of a client's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueLimit {
+    /// So many calls: [`Options::queue`](crate::Options::queue).
+    Calls(usize),
+    /// So many bytes: [`Options::queue_bytes`](crate::Options::queue_bytes).
+    Bytes(usize),
+}
+
+impl fmt::Display for QueueLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Calls(1) => f.write_str("1 call"),
+            Self::Calls(most) => write!(f, "{most} calls"),
+            Self::Bytes(most) => write!(f, "{most} bytes"),
+        }
+    }
+}
 
 /// The same error once more, for the next call that the same loss concerns.
 pub(crate) fn again(error: &io::Error) -> io::Error {

@@ -64,8 +64,10 @@ impl Message {
         self
     }
 
-    /// A key of the publisher's own: the daemon takes in only one event with the same key, so that a publish whose fate is
-    /// unknown can be made again. A daemon that keeps no event log answers [`ErrorCode::Unsupported`].
+    /// A key of the program's own: as long as the daemon's event log holds an event with this key it takes in no other one, and
+    /// answers with that one's id. With a key that the program can name again (the number of an order, say) a publish can be
+    /// made again by another process or on another day; for what is made again within a call's time the client
+    /// [sees to keys itself](crate::Delivery). A daemon that takes no keys answers [`ErrorCode::Unsupported`].
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -16,17 +16,42 @@ use std::time::{Duration, Instant};
 pub struct Options {
     /// Longest time for one attempt to connect, resolving the name and the answer to a ping included. Default: 5 s.
     pub connect_timeout: Duration,
-    /// Longest time from the start of a call to its answer; also after which a daemon that answers nothing is taken for
-    /// dead and connected to anew. Default: 10 s.
+    /// Longest time from the start of a call to its answer, waiting for room and for the daemon included. Default: 10 s, in
+    /// which a daemon is restarted.
+    ///
+    /// A daemon that owes an answer and has given none for half of this time is taken for dead and connected to anew: so the
+    /// other half is left to ask it again.
     pub call_timeout: Duration,
     /// Longest pause before the first attempt to reconnect; every further one may take twice as long, and each pause is
     /// drawn at random below that (full jitter), so that a thousand clients do not come back at once. Default: 50 ms.
     pub backoff_min: Duration,
     /// Longest pause between two attempts to reconnect. Default: 5 s.
     pub backoff_max: Duration,
-    /// Calls that may be sent and not answered yet; as many again may wait to be sent, and as many in line behind them.
-    /// A call beyond that waits until there is room. At least 1. Default: 1024.
+    /// Calls that the client holds at most, sent or not: those that were made and have no outcome yet. For a call beyond that
+    /// [`Client::send`](crate::Client::send) and its like wait until there is room, and
+    /// [`Client::try_send`](crate::Client::try_send) fails. At least 1. Default: 8192, which is a thousand publishes a
+    /// second for the eight seconds that a slow restart of the daemon takes. Of these at most 1024 are under way.
     pub queue: usize,
+    /// Bytes that these calls have at most, as lines of the control protocol. One call alone may have more. Default: 16 MiB,
+    /// which is sixteen of the longest messages that a daemon takes unless told otherwise.
+    pub queue_bytes: usize,
+    /// Whether a publish is made again when its connection was lost. Default: [`Delivery::ExactlyOnce`].
+    pub delivery: Delivery,
+}
+
+/// What becomes of a publish whose connection is lost before its answer came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is made again over the next connection, before anything that was made after it, until its time runs out. The daemon's
+    /// event log takes it in once: every publish carries a key, by which the log knows it again. A key of the program's own
+    /// ([`Message::key`](crate::Message::key)) serves as well; every other publish gets one from the client.
+    ///
+    /// A key of the client's takes 35 bytes at most on the way to the daemon, and 26 of its log; both grow by one when the client
+    /// has made 16 million publishes.
+    #[default]
+    ExactlyOnce,
+    /// It ends as [`Error::FateUnknown`](crate::Error::FateUnknown), and is never sent twice. The client sets no keys.
+    AtMostOnce,
 }
 
 impl Default for Options {
@@ -36,7 +61,9 @@ impl Default for Options {
             call_timeout: Duration::from_secs(10),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
-            queue: 1024,
+            queue: 8192,
+            queue_bytes: 16 * 1024 * 1024,
+            delivery: Delivery::ExactlyOnce,
         }
     }
 }
@@ -75,6 +102,25 @@ impl Options {
     pub fn queue(mut self, calls: usize) -> Self {
         self.queue = calls;
         self
+    }
+
+    /// Sets [`Options::queue_bytes`].
+    #[must_use]
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// Sets [`Options::delivery`].
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// How long a daemon may owe an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.call_timeout / 2
     }
 
     /// The pause before the given attempt to reconnect, counted from 0.

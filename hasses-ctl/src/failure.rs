@@ -130,6 +130,8 @@ impl From<Error> for Failure {
             Error::Invalid(failure) | Error::Refused(failure) => failure.into(),
             Error::FateUnknown { .. } => Self::fate_unknown(error.to_string())
                 .advise("look at what the daemon says (`hasses-ctl status`) before you do it again"),
+            Error::QueueFull { .. } => Self::unreachable(error.to_string())
+                .advise("the daemon takes in less than is sent to it: see its log"),
             Error::Unreachable { .. } => {
                 Self::unreachable(error.to_string()).advise("the daemon was there a moment ago: see its log")
             }
@@ -144,6 +146,9 @@ impl From<wire::Failure> for Failure {
         match failure.code {
             ErrorCode::UnknownCommand => {
                 refusal.advise("the daemon is older than this program; `hasses-ctl ping` shows its version")
+            }
+            ErrorCode::NotStored => {
+                refusal.advise("the disk with the daemon's --log-dir is full or failing; nothing was sent")
             }
             ErrorCode::Internal => refusal.advise("the log of the daemon says more"),
             _ => refusal,

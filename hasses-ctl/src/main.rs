@@ -8,7 +8,6 @@ mod locate;
 mod output;
 mod quantity;
 mod table;
-mod web;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

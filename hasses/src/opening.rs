@@ -3,18 +3,23 @@
 //! No thread is started here: between this and [`Opened::start`] the process may become another user.
 
 use std::fmt;
+use std::fs::DirBuilder;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use hasses_adapters::{ControlSource, OpenError, Passed, SourceUrl, advice};
+use tracing::info;
 
 use crate::config::{Config, ListenAddress};
 use crate::daemon::Daemon;
 use crate::listener::Listener;
-use crate::log::{Appender, Memory, Window};
+use crate::log::{Appender, Disk, DiskError, History, Memory, Ordered, Window, now};
 use crate::logging::LevelSwitch;
 use crate::service::{Group, Owner, Refused};
 use crate::settings::{Settings, raise_descriptor_limit};
+use crate::sse::Rendered;
 use crate::tls::CertificateError;
 
 /// What is open, and the settings that it was opened with.
@@ -41,6 +46,15 @@ pub enum StartError {
     },
     /// A certificate or key cannot be used.
     Certificate(CertificateError),
+    /// The directory of the event log cannot be made.
+    LogDirectory {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The event log cannot be opened.
+    Log(DiskError),
     /// A control source cannot be opened.
     Control(OpenError),
     /// One of these was tried as another user, or cannot be given to that user.
@@ -63,7 +77,7 @@ impl Opened {
         let descriptors = raise_descriptor_limit()
             .map_err(|error| StartError::System { doing: "raising the descriptor limit", error })?;
         let settings = Settings::new(&config, descriptors).map_err(StartError::Certificate)?;
-        let log = log(&config);
+        let log = log(&config, owner)?;
         let listeners = listeners(&config, &passed, owner)?;
         let control_settings = control_settings(&config, &passed);
         let sources = config.control.iter().map(|url| source(url, &control_settings, owner));
@@ -81,9 +95,35 @@ impl Opened {
 }
 
 /// The event log, with what it holds.
-fn log(config: &Config) -> Appender {
-    let (store, history) = Memory::new();
-    Appender::new(Box::new(store), Window::new(history, config.limits.retention(), config.slow.clone()))
+fn log(config: &Config, owner: &Owner) -> Result<Appender, StartError> {
+    let (retention, rules) = (config.limits.retention(), config.slow.clone());
+    let Some(directory) = &config.log_directory else {
+        let (store, history) = Memory::new();
+        return Ok(Appender::new(Box::new(store), Window::new(history, retention, rules)));
+    };
+    let begun = Instant::now();
+    let mut window = Window::new(History::default(), retention, rules);
+    let (today, mut scratch) = (now(), Vec::new());
+    let load = |it: Ordered| {
+        // By the machine's clock, since that of the daemon begins now.
+        let age = i64::try_from(today.saturating_sub(it.id.millis)).unwrap_or(i64::MAX);
+        window.push(it.id, &it.publish, Rendered::event(it.id, &it.publish, &mut scratch), -age);
+    };
+    let make = || make_private(directory).map_err(|error| StartError::LogDirectory { path: directory.clone(), error });
+    owner.make(directory, Group::Theirs, make)?;
+    let open = || Disk::open(directory, config.durability, load).map_err(StartError::Log);
+    let (store, history) = owner.act(directory, open)?;
+    window.loaded(history);
+    info!("its events take {} MiB of memory and were read in {:.2?}", window.holdings().bytes >> 20, begun.elapsed());
+    Ok(Appender::new(Box::new(store), window))
+}
+
+/// A directory that nobody else may look into: whoever reads it reads every event.
+fn make_private(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 fn listeners(config: &Config, passed: &Passed, owner: &Owner) -> Result<Vec<Listener>, StartError> {
@@ -153,6 +193,10 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {address}: {error}{}", advice(error, port))
             }
             Self::Certificate(error) => write!(f, "TLS: {error}"),
+            Self::LogDirectory { path, error } => {
+                write!(f, "cannot make the directory {} of the event log: {error}", path.display())
+            }
+            Self::Log(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
             Self::Refused(refused) => refused.fmt(f),
             Self::System { doing, error } => write!(f, "{doing} failed: {error}"),

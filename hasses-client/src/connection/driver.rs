@@ -1,7 +1,8 @@
 //! The thread behind a client: it takes calls from the queue, keeps the connection, and comes back after losing it.
 //!
 //! It is a thread of its own, because that is what makes the client independent of the executor that its callers run on.
-//! It ends when the last [`Client`](crate::Client) was dropped and everything written has been answered, or has run out of time.
+//! It ends when the last [`Client`](crate::Client) was dropped and everything written has been answered, has run out of time, or
+//! was lost with its connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,36 +14,36 @@ use async_io::Timer;
 use futures_lite::future;
 
 use super::address::Address;
-use super::call::Call;
+use super::call::{Call, expire};
 use super::handshake::Connection;
+use super::queue::{Entrance, Exit, queue};
 use super::session::Session;
 use crate::error::{Error, again};
 use crate::options::Options;
 
-/// Starts the thread, waits until it is connected, and returns the channel for calls.
-///
-/// The channels are flume's, since their ends are in any executor's tasks and in plain threads alike.
+/// Starts the thread, waits until it is connected, and returns the entrance for calls.
 ///
 /// # Errors
 /// Those of [`Connection::open`]; the thread has then ended.
-pub(crate) async fn start(address: Address, options: Options) -> Result<flume::Sender<Call>, Error> {
+pub(crate) async fn start(address: Address, options: Options) -> Result<Entrance, Error> {
     let url = address.to_string();
-    let (sender, calls) = flume::bounded(options.queue.max(1));
+    let (entrance, exit) = queue(&options);
     let (ready, connected) = flume::bounded(1);
-    let driver = Driver::new(address, options, calls);
+    let driver = Driver::new(address, options, exit);
     thread::Builder::new()
         .name("hasses-client".into())
         .spawn(move || async_io::block_on(driver.run(&ready)))
         .map_err(|source| Error::Unreachable { url, source })?;
     connected.recv_async().await.unwrap_or(Err(Error::Closed))?;
-    Ok(sender)
+    Ok(entrance)
 }
 
 struct Driver {
     address: Address,
     options: Options,
-    calls: flume::Receiver<Call>,
-    /// Calls of which nothing was written. Those made first come first, so their deadlines come first too.
+    queue: Exit,
+    /// Calls of which nothing was written to a connection that still stands. Those made first come first, so their deadlines
+    /// come first too.
     waiting: VecDeque<Call>,
     /// There is a client that may still call.
     wanted: bool,
@@ -55,9 +56,9 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(address: Address, options: Options, calls: flume::Receiver<Call>) -> Self {
+    fn new(address: Address, options: Options, queue: Exit) -> Self {
         let (waiting, timer) = (VecDeque::new(), Timer::never());
-        Self { address, options, calls, waiting, wanted: true, timer, armed: None, losses: 0 }
+        Self { address, options, queue, waiting, wanted: true, timer, armed: None, losses: 0 }
     }
 
     async fn run(mut self, ready: &flume::Sender<Result<(), Error>>) {
@@ -88,27 +89,32 @@ impl Driver {
         let mut session = Session::new(connection, &self.options);
         loop {
             if let Err(reason) = self.turn(&mut session) {
-                session.lose(&reason);
+                session.lose(&reason, &mut self.waiting);
                 return Some(reason);
             }
             if !self.wanted && self.waiting.is_empty() && session.is_idle() {
                 return None;
             }
-            self.arm(session.next_deadline());
-            self.next_call(session.ready()).await;
+            // What was sent away just now may have left room.
+            if !self.queue.has_more() {
+                self.arm(session.next_deadline());
+                self.next_call(session.ready()).await;
+            }
         }
     }
 
     /// Does everything that can be done without waiting.
     fn turn(&mut self, session: &mut Session) -> io::Result<()> {
-        // Reading comes first: it shows that a connection has ended before a call is lost in it.
-        session.receive()?;
-        self.take_calls();
         let now = Instant::now();
+        // Reading comes first: it shows that a connection has ended before a call is lost in it.
+        session.receive(now)?;
+        session.expire(now)?;
+        self.queue.take(&mut self.waiting, now);
         let after = self.options.call_timeout;
-        expire(&mut self.waiting, now, || Error::TimedOut { after });
-        session.flush(&mut self.waiting, now)?;
-        session.expire(now)
+        expire(&mut self.waiting, now, || Error::TimedOut { after },  || {
+            io::Error::new(io::ErrorKind::TimedOut, "the connection was lost, and there was no time to send it again")
+        });
+        session.flush(&mut self.waiting, now)
     }
 
     /// Tries until there is a connection; `None` once nobody is left who wants it.
@@ -130,15 +136,17 @@ impl Driver {
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>, reason: &io::Error) -> Option<T> {
         let mut work = pin!(work);
         loop {
-            // Calls that were dropped leave their room to others.
-            self.waiting.retain(|call| !call.caller.has_gone());
-            self.take_calls();
+            let now = Instant::now();
+            self.queue.take(&mut self.waiting, now);
             let address = &self.address;
             let away = || Error::Unreachable { url: address.to_string(), source: again(reason) };
-            expire(&mut self.waiting, Instant::now(), away);
+            expire(&mut self.waiting, now, away, || again(reason));
             if !self.wanted {
                 // Nobody waits for the calls that are left here.
                 return None;
+            }
+            if self.queue.has_more() {
+                continue;
             }
             self.arm(None);
             let done = async { Some(work.as_mut().await) };
@@ -150,27 +158,10 @@ impl Driver {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.waiting.len() < self.options.queue.max(1)
-    }
-
-    /// Moves calls from the channel into the queue, as far as there is room.
-    fn take_calls(&mut self) {
-        while self.has_room() {
-            match self.calls.try_recv() {
-                Ok(call) => self.waiting.push_back(call),
-                Err(flume::TryRecvError::Empty) => return,
-                Err(flume::TryRecvError::Disconnected) => {
-                    self.wanted = false;
-                    return;
-                }
-            }
-        }
-    }
-
     /// Sees to it that the timer goes off when the next call runs out of time.
     fn arm(&mut self, session: Option<Instant>) {
-        let next = [session, self.waiting.front().map(|call| call.deadline)].into_iter().flatten().min();
+        let next = [session, self.waiting.front().map(|call| call.deadline), self.queue.next_deadline()];
+        let next = next.into_iter().flatten().min();
         if let Some(next) = next
             && self.armed.is_none_or(|armed| next < armed)
         {
@@ -181,8 +172,8 @@ impl Driver {
 
     /// Waits until a call comes, the timer goes off, or `other` is done.
     async fn next_call(&mut self, other: impl Future<Output = ()>) {
-        let room = self.wanted && self.has_room();
-        let call = async { if room { Some(self.calls.recv_async().await) } else { future::pending().await } };
+        let wanted = self.wanted;
+        let call = async { if wanted { Some(self.queue.rung().await) } else { future::pending().await } };
         let time = future::poll_fn(|cx| Pin::new(&mut self.timer).poll(cx));
         let time = async {
             time.await;
@@ -193,19 +184,8 @@ impl Driver {
             other.await;
             None
         };
-        match future::or(call, future::or(other, time)).await {
-            Some(Ok(call)) => self.waiting.push_back(call),
-            Some(Err(flume::RecvError::Disconnected)) => self.wanted = false,
-            None => {}
-        }
-    }
-}
-
-/// Refuses the calls whose time has run out before anything of them was written.
-fn expire(waiting: &mut VecDeque<Call>, now: Instant, error: impl Fn() -> Error) {
-    while waiting.front().is_some_and(|call| call.deadline <= now) {
-        if let Some(call) = waiting.pop_front() {
-            call.caller.answer(Err(error()));
+        if let Some(wanted) = future::or(call, future::or(other, time)).await {
+            self.wanted = wanted;
         }
     }
 }

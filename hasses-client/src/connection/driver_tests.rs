@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A driver on a thread that says when it has ended, and the listener it connects to.
 struct Running {
-    calls: flume::Sender<Call>,
+    calls: Entrance,
     ended: flume::Receiver<()>,
     listener: UnixListener,
     path: std::path::PathBuf,
@@ -22,10 +22,10 @@ fn running() -> Running {
     // Pauses that no test waits for.
     let day = Duration::from_secs(24 * 3600);
     let options = Options::default().connect_timeout(day).backoff_min(day).backoff_max(day);
-    let (calls, queue) = flume::bounded(1);
+    let (calls, exit) = queue(&options);
     let (ready, _connected) = flume::bounded(1);
     let (over, ended) = flume::bounded(1);
-    let driver = Driver::new(Address::Unix(path.clone()), options, queue);
+    let driver = Driver::new(Address::Unix(path.clone()), options, exit);
     thread::spawn(move || {
         async_io::block_on(driver.run(&ready));
         over.send(()).unwrap();

@@ -1,6 +1,6 @@
 //! A daemon that a test plays by hand: it accepts, reads commands, answers what the test says, and hangs up when told.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use hasses_client::Options;
 use hasses_client::wire::{
     Command, DEFAULT_MAX_MESSAGE_BYTES, Decoder, Delimiter, EventId, Framing, PROTOCOL, Pong, Published, Reply,
 };
+use smol::channel::Receiver;
 use smol::{Async, Timer, block_on, future};
 use tempfile::TempDir;
 
@@ -48,15 +49,32 @@ impl Daemon {
 
     /// The next connection, before anything was read from it.
     pub(crate) fn accept(&self) -> Peer {
+        let nobody = async {
+            Timer::at(Instant::now() + PATIENCE).await;
+            panic!("no client connected within {PATIENCE:?}");
+        };
+        block_on(future::or(self.accepted(), nobody))
+    }
+
+    /// The next connection that comes before the channel is closed.
+    pub(crate) fn accept_before(&self, end: &Receiver<()>) -> Option<Peer> {
+        let ended = async {
+            let _ = end.recv().await;
+            None
+        };
+        block_on(future::or(async { Some(self.accepted().await) }, ended))
+    }
+
+    async fn accepted(&self) -> Peer {
         let socket: Box<dyn Socket> = match &self.0 {
             Kind::Tcp(listener) => {
-                let socket = accepted(listener.accept()).into_inner().unwrap();
+                let socket = listener.accept().await.unwrap().0.into_inner().unwrap();
                 socket.set_nonblocking(false).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 Box::new(socket)
             }
             Kind::Unix(listener, ..) => {
-                let socket = accepted(listener.accept()).into_inner().unwrap();
+                let socket = listener.accept().await.unwrap().0.into_inner().unwrap();
                 socket.set_nonblocking(false).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 Box::new(socket)
@@ -97,15 +115,6 @@ impl Daemon {
         });
         url
     }
-}
-
-/// The connection that comes, without waiting for ever for one that does not.
-fn accepted<S, A>(accept: impl Future<Output = io::Result<(Async<S>, A)>>) -> Async<S> {
-    let nobody = async {
-        Timer::at(Instant::now() + PATIENCE).await;
-        panic!("no client connected within {PATIENCE:?}");
-    };
-    block_on(future::or(accept, nobody)).unwrap().0
 }
 
 /// A daemon that is not running at the moment.
@@ -151,6 +160,11 @@ impl Peer {
         }
     }
 
+    /// The next command, if it has been read already.
+    pub(crate) fn next_held(&mut self) -> Option<Command> {
+        self.decoder.next_frame().map(|frame| frame.command.unwrap())
+    }
+
     /// The data of the next command, which must be a publish.
     pub(crate) fn next_data(&mut self) -> String {
         match self.next() {
@@ -173,6 +187,11 @@ impl Peer {
     /// Reads one byte and no more, so that the client's write fills the socket.
     pub(crate) fn taste(&mut self) {
         self.socket.read_exact(&mut [0]).unwrap();
+    }
+
+    /// Has at least one byte of the next command, and perhaps more; `false` when the client has closed the connection.
+    pub(crate) fn nibble(&mut self) -> bool {
+        self.decoder.held_bytes() > 0 || self.socket.read(&mut [0]).is_ok_and(|length| length > 0)
     }
 
     pub(crate) fn greet(&mut self) {
@@ -202,6 +221,15 @@ pub(crate) fn published(matched: u64) -> Reply {
 
 pub(crate) fn pong() -> Reply {
     Reply::Pong(Pong { version: "0.0.0-test".into(), protocol: PROTOCOL })
+}
+
+/// Waits for what the client's own thread does.
+pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < PATIENCE, "it does not come");
+        thread::yield_now();
+    }
 }
 
 /// Options with which a test is soon over: it reconnects quickly.

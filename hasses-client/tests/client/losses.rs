@@ -1,18 +1,23 @@
-//! What becomes of calls when the connection is lost, by how far they had come.
+//! What becomes of calls that are not to be made again when the connection is lost, by how far they had come.
 
 use std::thread;
 use std::time::Duration;
 
 use hasses_client::wire::{Command, Reply};
-use hasses_client::{Client, Error};
+use hasses_client::{Client, Delivery, Disconnect, Error, LogLevel, Message, Options};
 use smol::block_on;
 
 use crate::daemon::{Daemon, PATIENCE, answer_to, brisk, connected, pong, published};
 
+/// Publishes get no keys.
+fn at_most_once() -> Options {
+    brisk().delivery(Delivery::AtMostOnce)
+}
+
 #[test]
 fn a_call_that_was_sent_and_not_answered_has_an_unknown_fate() {
     for daemon in [Daemon::tcp(), Daemon::unix()] {
-        let (client, mut peer) = connected(&daemon, brisk());
+        let (client, mut peer) = connected(&daemon, at_most_once());
         thread::scope(|scope| {
             let call = scope.spawn(|| client.publish("a", "1"));
             assert_eq!(peer.next_data(), "1");
@@ -34,9 +39,48 @@ fn a_call_that_was_sent_and_not_answered_has_an_unknown_fate() {
 }
 
 #[test]
+fn with_at_most_once_not_even_a_key_of_the_program_is_sent_twice() {
+    let daemon = Daemon::unix();
+    let (client, mut peer) = connected(&daemon, at_most_once());
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.send(Message::new("a", "1").key("k")));
+        assert!(matches!(peer.next(), Some(Command::Publish(publish)) if publish.key == Some("k".parse().unwrap())));
+        drop(peer);
+        assert!(matches!(call.join().unwrap(), Err(Error::FateUnknown { .. })));
+    });
+    drop(client);
+    // It may have come back before it was dropped; nothing is asked of it.
+    let _stopped = daemon.stopped();
+}
+
+#[test]
+fn what_changes_the_daemon_and_has_no_key_is_not_made_again() {
+    let daemon = Daemon::unix();
+    let (client, peer) = connected(&daemon, brisk());
+    let mut next = Some(peer);
+    for change in 0..3 {
+        thread::scope(|scope| {
+            let call = scope.spawn(|| match change {
+                0 => client.disconnect(Disconnect::Client(1)).map(|_| ()),
+                1 => client.log_level(Some(LogLevel::Debug)).map(|_| ()),
+                _ => client.reinit(Some(true)).map(|_| ()),
+            });
+            let mut peer = next.take().unwrap_or_else(|| daemon.welcome());
+            assert!(peer.next().is_some());
+            drop(peer);
+            let error = call.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::FateUnknown { .. }), "{error:?}");
+        });
+    }
+    let mut peer = daemon.welcome();
+    drop(client);
+    assert_eq!(peer.next(), None, "nothing came again");
+}
+
+#[test]
 fn of_many_calls_each_gets_its_own_fate() {
     let daemon = Daemon::unix();
-    let (client, mut peer) = connected(&daemon, brisk());
+    let (client, mut peer) = connected(&daemon, at_most_once());
     thread::scope(|scope| {
         let calls: Vec<_> = (0..10)
             .map(|number| {
@@ -66,7 +110,7 @@ fn of_many_calls_each_gets_its_own_fate() {
 #[test]
 fn a_call_that_went_out_in_part_has_an_unknown_fate_and_those_behind_it_are_sent_anew() {
     for daemon in [Daemon::tcp(), Daemon::unix()] {
-        let (client, mut peer) = connected(&daemon, brisk());
+        let (client, mut peer) = connected(&daemon, at_most_once());
         // More than any socket takes in at once.
         let long = "x".repeat(16 * 1024 * 1024);
         thread::scope(|scope| {
@@ -171,7 +215,7 @@ fn a_call_dropped_while_the_daemon_is_away_is_never_sent() {
 fn what_is_no_answer_ends_the_connection_and_not_the_client() {
     for garbage in [&b"nonsense\n"[..], b"\n", b"{\"ok\":true}\n{\"ok\":true}\n"] {
         let daemon = Daemon::unix();
-        let (client, mut peer) = connected(&daemon, brisk());
+        let (client, mut peer) = connected(&daemon, at_most_once());
         thread::scope(|scope| {
             let call = scope.spawn(|| client.publish("a", "1"));
             assert_eq!(peer.next_data(), "1");

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong where a test plays the daemon is a failure of that test")]
 
+mod backlog;
 mod blocking;
 mod calls;
 mod daemon;
+mod exactly_once;
 mod executors;
 mod greetings;
+mod ledger;
 mod losses;
+mod retries;
 mod timeouts;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hasses_client::Error;
+use hasses_client::{Error, QueueLimit};
 use hasses_client::blocking::Client;
 
 use crate::daemon::{Daemon, PATIENCE, brisk, connected, published};
@@ -20,7 +20,7 @@ fn a_silent_daemon_costs_a_call_its_time_and_is_then_connected_to_anew() {
         assert_eq!(peer.next_data(), "1");
         let error = call.join().unwrap().unwrap_err();
         assert!(matches!(error, Error::FateUnknown { .. }), "{error:?}");
-        assert!(error.to_string().contains("500ms"), "{error}");
+        assert!(error.to_string().contains("answered nothing for 250ms"), "{error}");
     });
     assert!(started.elapsed() >= SHORT);
     assert_eq!(peer.next(), None, "the silent connection was given up");
@@ -44,11 +44,31 @@ fn a_daemon_that_does_not_read_bounds_what_is_under_way_and_every_call_ends_in_t
     });
     let sent = outcomes.iter().filter(|error| error.was_sent()).count();
     assert!((1..=4).contains(&sent), "{sent}: {outcomes:?}");
-    for error in outcomes {
-        let expected = matches!(error, Error::FateUnknown { .. } | Error::TimedOut { .. } | Error::Unreachable { .. });
-        assert!(expected, "{error:?}");
+    for error in &outcomes {
+        match error {
+            Error::FateUnknown { .. } | Error::TimedOut { .. } | Error::Unreachable { .. } => {}
+            Error::QueueFull { limit, waited } => assert_eq!((*limit, *waited), (QueueLimit::Calls(4), SHORT)),
+            other => panic!("{other:?}"),
+        }
     }
+    assert!(outcomes.iter().any(|error| matches!(error, Error::QueueFull { .. })));
     drop(peer);
+}
+
+#[test]
+fn a_daemon_that_is_dead_costs_half_of_a_calls_time_and_not_the_call() {
+    let daemon = Daemon::tcp();
+    let (client, mut peer) = connected(&daemon, brisk().call_timeout(4 * SHORT));
+    thread::scope(|scope| {
+        let call = scope.spawn(|| client.publish("a", "1"));
+        assert_eq!(peer.next_data(), "1");
+        // It stays open and says nothing, as a machine does that was switched off.
+        let mut next = daemon.welcome();
+        assert_eq!(next.next_data(), "1");
+        next.answer(&published(1));
+        assert_eq!(call.join().unwrap().unwrap().matched, 1);
+    });
+    assert_eq!(peer.next(), None);
 }
 
 #[test]

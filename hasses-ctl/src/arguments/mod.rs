@@ -194,11 +194,14 @@ pub(crate) struct Position {}
     name = "listen",
     help_triggers("--help"),
     example = "hasses-ctl listen room624 'order*'\nhasses-ctl listen '*' --url https://events.example.com/sse\n\
-               hasses-ctl --json listen prices --count 1",
-    usage = "<topic>... [--url <url>] [--ca <file>] [--id <id>] [--count <n>]",
+               hasses-ctl --json listen prices --count 1\nhasses-ctl listen room624 --from 1795471359018-0",
+    usage = "<topic>... [--url <url>] [--ca <file>] [--id <id>] [--count <n>]\n              \
+             [--from <id>] [--replay <n>]",
     note = "This speaks to the SSE port and needs no control socket. A lost connection is made\n\
             anew as a browser does it: after the time that `retry:` said, with the id of the\n\
-            last event. A status other than 200 ends it."
+            last event. A status other than 200 ends it. What becomes of the connection is said\n\
+            on standard error: that it is lost and made anew, and the daemon's verdict on the id\n\
+            of the last event: `resumed`, or that events are lost, `gap` or `reset`."
 )]
 pub(crate) struct Listen {
     /// topics, or beginnings of topics with `*` behind them
@@ -216,6 +219,12 @@ pub(crate) struct Listen {
     /// end after so many events
     #[argh(option, arg_name = "n")]
     pub(crate) count: Option<u64>,
+    /// go on behind this event: its id, as `listen`, `send` or `position` printed it
+    #[argh(option, arg_name = "id")]
+    pub(crate) from: Option<String>,
+    /// the newest events of each topic first, so many
+    #[argh(option, arg_name = "n")]
+    pub(crate) replay: Option<usize>,
 }
 
 /// Check a public URL from outside, and say in plain words what is wrong and what to change.

@@ -1,16 +1,17 @@
 //! `doctor`: what was found at a URL, and the exit code that follows from it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use hasses_client::blocking::Client;
+use hasses_client::web::{Trust, Url};
 use hasses_client::wire::Topic;
 
 use crate::arguments::Doctor;
-use crate::doctor::{Cookies, Order, Outcome, Report, Sought, examine, examine_down};
+use crate::doctor::{Cookies, Order, Origin, Outcome, Report, Sought, examine, examine_down};
 use crate::failure::Failure;
 use crate::output::{End, Output};
-use crate::web::{Origin, Trust, Url};
 
 /// Something is wrong with what was looked at.
 const WRONG: u8 = 1;
@@ -56,7 +57,29 @@ fn order(arguments: &Doctor) -> Result<Order, Failure> {
         page,
         cookies: if arguments.credentials { Cookies::Sent } else { Cookies::Kept },
         topic: arguments.topic.clone(),
-        trust: Trust::new(arguments.ca.as_deref())?,
+        trust: trust(arguments.ca.as_deref())?,
         wait: arguments.wait.map(Duration::from_secs),
     })
+}
+
+/// The authorities in the file, or those of the system.
+fn trust(ca: Option<&str>) -> Result<Trust, Failure> {
+    match ca {
+        Some(file) => Trust::in_file(Path::new(file)).map_err(|why| Failure::usage(format!("--ca {file}: {why}"))),
+        None => Ok(Trust::of_system()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Layout;
+
+    #[test]
+    fn a_file_without_certificates_is_a_usage_error() {
+        let failure = trust(Some("/nonexistent")).unwrap_err();
+        assert_eq!(failure.exit_code(), ExitCode::from(2));
+        let text = failure.render(Layout::Text { colour: false });
+        assert!(text.contains("--ca /nonexistent: "), "{text}");
+    }
 }

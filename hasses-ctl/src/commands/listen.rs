@@ -1,68 +1,68 @@
 //! `listen`: what a browser would get, as it comes.
 //!
 //! A connection that ends is made anew as browsers do it: after the time that the stream said with `retry:`, with the id of
-//! the last event. Unlike a browser it gives up where the first attempt fails, since then most likely the URL is wrong.
+//! the last event. Unlike a browser it gives up where the first attempt fails, since then most likely the URL is wrong, and
+//! where trying again will not help.
 
 use std::time::Duration;
 
+use hasses_client::EventSource;
+use hasses_client::event_source::{Blocking, Error, Item};
 use hasses_client::sse::Event;
+use hasses_client::web::Url;
 use hasses_client::wire::{SubscriberId, TopicPattern};
 use serde::Serialize;
 
-use super::stream::{Closed, Stream, Subscription};
 use crate::arguments::Listen;
 use crate::failure::Failure;
-use crate::output::{End, Output, note};
-use crate::quantity::duration;
+use crate::output::{End, Output, complain, note};
+use crate::quantity::{counted, duration};
 use crate::table::legible;
-
-/// Until the stream says otherwise; what Chromium waits.
-const DEFAULT_RETRY: Duration = Duration::from_secs(3);
-/// Longest time between two attempts while nothing answers, unless the stream asked for a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Prints events until there were as many as asked for, or for ever.
 pub(crate) fn run(arguments: &Listen, out: &mut Output) -> Result<(), End> {
     check(arguments)?;
-    let subscription =
-        Subscription::new(&arguments.url, &arguments.topics, arguments.id.as_deref(), arguments.ca.as_deref())?;
     let mut left = arguments.count.unwrap_or(u64::MAX);
-    let mut last_event_id = String::new();
-    let mut retry = DEFAULT_RETRY;
+    if left == 0 {
+        return Ok(());
+    }
+    let mut source = subscribe(arguments)?;
     let mut ever_open = false;
-    let mut failures = 0;
-    while left > 0 {
-        let lost = match subscription.open(&last_event_id) {
-            Ok(mut stream) => {
-                if !ever_open {
-                    note(&format!("listening at {}", subscription.url()));
-                }
-                (ever_open, failures) = (true, 0);
-                let ended = print(&mut stream, &mut left, out);
-                stream.last_event_id().clone_into(&mut last_event_id);
-                retry = stream.retry().unwrap_or(retry);
-                match ended? {
-                    Some(Closed::ForGood(failure)) => return Err(failure.into()),
-                    Some(Closed::ForNow(reason)) => reason,
-                    None => "the stream has ended".to_owned(),
-                }
-            }
-            Err(Closed::ForGood(failure)) => return Err(failure.into()),
-            Err(Closed::ForNow(reason)) if !ever_open => {
-                return Err(unreachable(&subscription, &reason).into());
-            }
-            Err(Closed::ForNow(reason)) => {
-                failures += 1;
-                reason
+    loop {
+        let item = match source.try_next() {
+            Some(item) => item,
+            None => {
+                // Before it waits, so that every event is seen as it comes.
+                out.flush()?;
+                source.next().unwrap_or(Err(Error::Closed))
             }
         };
-        if left > 0 {
-            let pause = pause(retry, failures);
-            note(&format!("{}; again in {}", legible(&lost), seconds(pause)));
-            std::thread::sleep(pause);
+        match item.map_err(|error| refused(arguments, error))? {
+            Item::Event(event) => {
+                let text = if out.is_json() { json(&event) } else { text(&event, out.colour()) };
+                out.text(&text)?;
+                left -= 1;
+                if left == 0 {
+                    return out.flush();
+                }
+            }
+            Item::Open if !ever_open => {
+                note(&format!("listening at {}", source.url()));
+                ever_open = true;
+            }
+            Item::Lost { error: Error::Network(reason), .. } if !ever_open => {
+                return Err(unreachable(source.url(), &reason.to_string()).into());
+            }
+            Item::Lost { error: error @ (Error::Tls { .. } | Error::Protocol(_)), .. } => {
+                return Err(refused(arguments, error).into());
+            }
+            item => {
+                // Behind the events that came before it.
+                out.flush()?;
+                complain(&remark(&item, out.is_json()));
+            }
         }
     }
-    Ok(())
 }
 
 fn check(arguments: &Listen) -> Result<(), Failure> {
@@ -75,34 +75,91 @@ fn check(arguments: &Listen) -> Result<(), Failure> {
     if let Some(id) = &arguments.id {
         SubscriberId::new(id.as_str())?;
     }
+    Url::parse(&arguments.url)
+        .map_err(|error| Failure::usage(error).advise("as in --url http://127.0.0.1:8080/sse"))?;
     Ok(())
 }
 
-fn unreachable(subscription: &Subscription, reason: &str) -> Failure {
-    Failure::unreachable(format!("nobody answers at {}: {}", subscription.url(), legible(reason)))
+fn subscribe(arguments: &Listen) -> Result<Blocking, Failure> {
+    let mut builder = EventSource::builder(&arguments.url)
+        .topics(&arguments.topics)
+        .header("User-Agent", concat!("hasses-ctl/", env!("CARGO_PKG_VERSION")));
+    if let Some(id) = &arguments.id {
+        builder = builder.id(id);
+    }
+    if let Some(from) = &arguments.from {
+        builder = builder.last_event_id(from);
+    }
+    if let Some(replay) = arguments.replay {
+        builder = builder.replay(replay);
+    }
+    if let Some(ca) = &arguments.ca {
+        builder = builder.authorities(ca);
+    }
+    builder.open().map(EventSource::blocking).map_err(|error| refused(arguments, error))
+}
+
+fn unreachable(url: &str, reason: &str) -> Failure {
+    Failure::unreachable(format!("nobody answers at {url}: {}", legible(reason)))
         .advise("is the daemon running? `hasses` starts it and prints where it listens")
         .advise("say where subscribers connect with --url; `hasses-ctl status` shows it")
 }
 
-/// Prints what the stream brings. `Ok(None)` is its proper end, or that enough was printed.
-fn print(stream: &mut Stream, left: &mut u64, out: &mut Output) -> Result<Option<Closed>, End> {
-    loop {
-        while let Some(event) = stream.waiting_event() {
-            let text = if out.is_json() { json(&event) } else { text(&event, out.colour()) };
-            out.text(&text)?;
-            *left -= 1;
-            if *left == 0 {
-                out.flush()?;
-                return Ok(None);
-            }
+/// Why trying again will not help.
+fn refused(arguments: &Listen, error: Error) -> Failure {
+    let text = legible(&error.to_string()).into_owned();
+    match error {
+        Error::Invalid(_) => Failure::usage(text),
+        Error::Tls { .. } => {
+            let url = arguments.url.split('?').next().unwrap_or(&arguments.url);
+            Failure::refused("tls", text)
+                .advise(format!("`hasses-ctl doctor {url}` says what is wrong"))
+                .advise("an authority of one's own is believed with --ca FILE")
         }
-        out.flush()?;
-        match stream.wait() {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(closed) => return Ok(Some(closed)),
+        Error::Status { url, status, reason, says } => {
+            let answered = format!("{url} answered {status} {}", legible(&reason));
+            let failure = Failure::refused("http", answered.trim_end());
+            if says.is_empty() { failure } else { failure.advise(format!("it says: {}", legible(&says))) }
         }
+        Error::NotAStream { .. } => {
+            Failure::refused("http", text).advise("does the path of --url match the daemon's --path?")
+        }
+        Error::TooLong { .. } => Failure::refused("too_large", text),
+        _ => Failure::refused("http", text),
     }
+}
+
+/// A line for standard error: what became of the connection, or of the id that was presented.
+fn remark(item: &Item, json: bool) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "status", rename_all = "lowercase")]
+    enum Line {
+        Resumed { replayed: u64 },
+        Gap { oldest: String, replayed: u64 },
+        Reset,
+        Lost { error: String, retry_ms: u128 },
+    }
+    let (line, text) = match item {
+        Item::Resumed { replayed } => {
+            (Line::Resumed { replayed: *replayed }, format!("resumed, {} replayed", counted(*replayed, "event")))
+        }
+        Item::Gap { oldest, replayed } => {
+            let text = format!("gap: events before {oldest} may be lost; {} replayed", counted(*replayed, "event"));
+            (Line::Gap { oldest: oldest.to_string(), replayed: *replayed }, text)
+        }
+        Item::Reset => {
+            let text = "reset: the id is not of this log, so nothing was replayed; events may be lost";
+            (Line::Reset, text.to_owned())
+        }
+        Item::Lost { error, retry_in } => {
+            let text = format!("{}; again in {}", legible(&error.to_string()), seconds(*retry_in));
+            (Line::Lost { error: error.to_string(), retry_ms: retry_in.as_millis() }, text)
+        }
+        // Nothing to be said of the others.
+        _ => return String::new(),
+    };
+    // Strings and numbers always have a JSON form.
+    if json { serde_json::to_string(&line).unwrap_or_default() + "\n" } else { text + "\n" }
 }
 
 fn json(event: &Event) -> String {
@@ -124,12 +181,6 @@ fn text(event: &Event, colour: bool) -> String {
     let lines: Vec<_> = event.data.split('\n').map(legible).collect();
     let (dim, plain) = if colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
     format!("{dim}{head}{plain}{}\n", lines.join(&format!("\n{indent}")))
-}
-
-/// The time that the stream wants; where nothing answers, twice as long every time.
-fn pause(retry: Duration, failures: u32) -> Duration {
-    let longer = retry.max(Duration::from_millis(100)).saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-    if failures < 2 { retry } else { longer.min(LONGEST_PAUSE.max(retry)) }
 }
 
 fn seconds(time: Duration) -> String {
@@ -157,20 +208,35 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_while_nothing_answers() {
-        let millis = Duration::from_millis;
-        for (retry, failures, expected) in [
-            (3_000, 0, 3_000),
-            (3_000, 1, 3_000),
-            (3_000, 2, 6_000),
-            (3_000, 3, 12_000),
-            (3_000, 20, 30_000),
-            (60_000, 20, 60_000),
-            (0, 0, 0),
-            (0, 2, 200),
-            (3_000, u32::MAX, 30_000),
+    fn what_becomes_of_the_connection_is_one_line() {
+        let lost = |millis| Item::Lost { error: Error::Ended, retry_in: Duration::from_millis(millis) };
+        let oldest = "17-5".parse().unwrap();
+        for (item, text, json) in [
+            (Item::Resumed { replayed: 1 }, "resumed, 1 event replayed", r#"{"status":"resumed","replayed":1}"#),
+            (
+                Item::Gap { oldest, replayed: 7 },
+                "gap: events before 17-5 may be lost; 7 events replayed",
+                r#"{"status":"gap","oldest":"17-5","replayed":7}"#,
+            ),
+            (
+                Item::Reset,
+                "reset: the id is not of this log, so nothing was replayed; events may be lost",
+                r#"{"status":"reset"}"#,
+            ),
+            (
+                lost(3_000),
+                "the stream has ended; again in 3.0 s",
+                r#"{"status":"lost","error":"the stream has ended","retry_ms":3000}"#,
+            ),
+            (
+                lost(120_000),
+                "the stream has ended; again in 2m 0s",
+                r#"{"status":"lost","error":"the stream has ended","retry_ms":120000}"#,
+            ),
         ] {
-            assert_eq!(pause(millis(retry), failures), millis(expected), "{retry} {failures}");
+            assert_eq!(remark(&item, false), format!("{text}\n"));
+            assert_eq!(remark(&item, true), format!("{json}\n"));
         }
+        assert_eq!(remark(&Item::Open, false), "");
     }
 }

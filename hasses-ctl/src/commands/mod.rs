@@ -8,7 +8,6 @@ mod one_line;
 mod pages;
 mod send;
 mod status;
-mod stream;
 mod topics;
 
 use std::process::ExitCode;

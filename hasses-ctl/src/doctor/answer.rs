@@ -2,10 +2,10 @@
 //! way.
 
 use hasses_client::StatusReport;
+use hasses_client::web::Head;
 
 use super::finding::{Check, Finding};
 use super::proxy::Proxy;
-use crate::web::Head;
 
 /// Judges status and type. `text` is the beginning of the body, `path` that of the URL, `daemon` what the daemon says of itself
 /// where it can be asked.

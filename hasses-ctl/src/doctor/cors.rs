@@ -1,7 +1,9 @@
 //! Whether a page of another origin may read the stream, by the rules of the Fetch standard ("CORS check").
 
+use hasses_client::web::Head;
+
 use super::finding::{Check, Finding};
-use crate::web::{Head, Origin};
+use super::origin::Origin;
 
 /// Whether pages send cookies along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hasses_client::web::{Transport, Trust, provider, tls_builder};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -16,7 +17,6 @@ use rustls::{
 
 use super::chain::Presented;
 use super::finding::{Check, Finding};
-use crate::web::{Transport, Trust, provider, tls_builder};
 
 /// Time for the handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,7 +104,7 @@ pub(crate) fn try_hands(tcp: TcpStream, host: &str, trust: &Trust) -> io::Result
     let witness = Witness::new(trust);
     let transport = Transport::secure(tcp, host, &config(&witness, &["h2", "http/1.1"]), PATIENCE)?;
     let presented = witness.presented.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let tls = transport.tls();
+    let tls = transport.session();
     Ok(Agreed {
         presented,
         version: tls.and_then(|tls| tls.protocol_version()),

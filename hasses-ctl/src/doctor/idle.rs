@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use hasses_client::web::Ending;
+
 use super::finding::{Check, Finding};
 use super::probe::{End, Probe};
 use super::proxy::Proxy;
-use crate::web::Ending;
 
 /// How long nginx, Apache and many load balancers wait for the next byte unless told otherwise.
 const USUAL_PATIENCE: Duration = Duration::from_secs(60);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hasses_client::StatusReport;
+use hasses_client::web::Ending;
 
 use super::finding::{Check, Finding};
 use super::probe::{End, Seen};
 use super::proxy::Proxy;
 use crate::quantity::count;
-use crate::web::Ending;
 
 /// Whether this is it.
 pub(crate) fn is_later(seen: &Seen) -> bool {
@@ -104,9 +104,10 @@ fn pause(retry: Option<Duration>) -> String {
 mod tests {
     use std::time::Instant;
 
+    use hasses_client::web::Head;
+
     use super::super::finding::Verdict;
     use super::*;
-    use crate::web::Head;
 
     const STREAM: (&str, &str) = ("Content-Type", "text/event-stream");
 

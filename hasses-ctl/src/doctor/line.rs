@@ -4,9 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use hasses_client::web::{Scheme, Transport, Trust, Url, dial, request};
+
 use super::handshake::shake_hands;
+use super::origin::Origin;
 use super::probe::Probe;
-use crate::web::{Origin, Scheme, Transport, Trust, Url, dial, request};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

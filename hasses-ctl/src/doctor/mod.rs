@@ -17,6 +17,7 @@ mod hop;
 mod idle;
 mod later;
 mod line;
+mod origin;
 mod probe;
 mod proxy;
 mod reach;
@@ -28,14 +29,15 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use hasses_client::blocking::Client;
+use hasses_client::web::{Scheme, Trust, Url};
 
 pub(crate) use cors::Cookies;
 pub(crate) use daemon::Sought;
+pub(crate) use origin::Origin;
 pub(crate) use report::Report;
 
 use crate::failure::Failure;
 use crate::output::End;
-use crate::web::{Origin, Scheme, Trust, Url};
 use chain::Asked;
 use daemon::Daemon;
 use descriptors::Descriptors;

@@ -7,8 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use hasses_client::sse::{Event, Parser};
-
-use crate::web::{Ending, Exchange, Fault, Head, Part, Transport};
+use hasses_client::web::{Ending, Exchange, Fault, Head, Part, Transport};
 
 /// A request under way. A thread reads, so that the moment of each arrival is the real one; dropping this ends it.
 pub(crate) struct Probe {
@@ -74,7 +73,7 @@ impl Probe {
     /// # Errors
     /// The connection's.
     pub(crate) fn begin(transport: Transport, request: &[u8]) -> io::Result<Self> {
-        let socket = transport.tcp().try_clone()?;
+        let socket = transport.socket().try_clone()?;
         let from = socket.local_addr()?;
         let asked = Instant::now();
         let mut exchange = Exchange::begin(transport, request)?;

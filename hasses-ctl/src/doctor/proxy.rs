@@ -3,7 +3,7 @@
 //! Every list is sentences, and lines of configuration, which begin with two spaces. The configurations are those of
 //! `hasses/docs/proxies.md`, which says more.
 
-use crate::web::Head;
+use hasses_client::web::Head;
 
 /// A proxy, by what it says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

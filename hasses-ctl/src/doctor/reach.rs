@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hasses_client::web::{Url, dial, resolve};
+
 use super::finding::{Check, Finding};
-use crate::web::{Url, dial, resolve};
 
 /// Time for an address to take a connection. Browsers wait longer; who has waited this long has closed the tab.
 const PATIENCE: Duration = Duration::from_secs(5);

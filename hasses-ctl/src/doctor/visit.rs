@@ -4,18 +4,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use hasses_client::web::{Head, Scheme, Url};
+
 use super::arrival::{self, FIRST_BYTE, Held, PATIENCE};
 use super::daemon::{self, DEFAULT_HEARTBEAT, Daemon};
 use super::events::{self, Topic};
 use super::finding::{Check, Finding};
 use super::idle::{self, Heartbeat};
 use super::line::{Line, Packing};
+use super::origin::Origin;
 use super::probe::{Probe, Seen};
 use super::proxy::Proxy;
 use super::report::Report;
 use super::{Order, answer, clock, cors, hop, later};
 use crate::output::End;
-use crate::web::{Head, Origin, Scheme, Url};
 
 /// Time for what an answer that is no stream says, and for the head of answers that are asked for beside the stream.
 const SAYS: Duration = Duration::from_secs(1);
@@ -43,7 +45,7 @@ fn word() -> String {
 
 /// The page's origin where it is not the URL's own, and CORS decides.
 pub(crate) fn stranger_to<'a>(order: &'a Order, url: &Url) -> Option<&'a Origin> {
-    order.page.as_ref().filter(|page| **page != url.origin())
+    order.page.as_ref().filter(|page| **page != Origin::of(url))
 }
 
 /// Says that a request broke off.
@@ -226,7 +228,7 @@ impl Visit<'_> {
                 .change("let OPTIONS through to the daemon, which answers it"),
             });
         }
-        let own = self.line.url.origin();
+        let own = Origin::of(&self.line.url);
         if self.order.page.is_some() {
             return report.add(Finding::ok(
                 Check::Cors,

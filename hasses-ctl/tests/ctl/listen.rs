@@ -106,6 +106,53 @@ fn a_stream_that_ends_is_made_anew_after_the_time_it_asked_for() {
 }
 
 #[test]
+fn it_goes_on_behind_an_event_and_says_what_the_daemon_makes_of_that() {
+    let resumed = "{\"status\":\"resumed\",\"replayed\":2}";
+    let gap = "{\"status\":\"gap\",\"oldest\":\"18-0\",\"replayed\":2}";
+    for (verdict, text) in [
+        (resumed, "resumed, 2 events replayed"),
+        (gap, "gap: events before 18-0 may be lost; 2 events replayed"),
+        ("{\"status\":\"reset\"}", "reset: the id is not of this log, so nothing was replayed; events may be lost"),
+    ] {
+        for (words, said) in [(&["listen"][..], text), (&["--json", "listen"], verdict)] {
+            let endpoint = Endpoint::open();
+            let words =
+                [words, &["room", "--count=2", "--from", "17-0", "--replay=5", "--url", &endpoint.url]].concat();
+            let child = program(&words).spawn().unwrap();
+            let mut request = endpoint.next();
+            assert_eq!(request.line, "GET /sse?topic=room&replay=5 HTTP/1.1");
+            assert_eq!(request.header("last-event-id"), Some("17-0"));
+            request.accept();
+            request.chunk(&format!("event: hasses.resume\nretry: 1\ndata: {verdict}\n\n"));
+            request.chunk("id: 18-0\ndata: a\n\n");
+            // Not printed, and not counted.
+            request.chunk("event: hasses.cursor\nid: 19-0\ndata: {}\n\n");
+            request.chunk("id: 20-0\ndata: b\n\n");
+            let run = finish(child);
+            assert_eq!((run.code, run.err), (0, format!("{said}\n")));
+            assert_eq!(run.out.lines().count(), 2, "{}", run.out);
+        }
+    }
+}
+
+#[test]
+fn what_becomes_of_the_connection_is_said_on_standard_error() {
+    let endpoint = Endpoint::open();
+    let child = program(&["listen", "room", "--count=2", "--url", &endpoint.url]).spawn().unwrap();
+    let mut request = endpoint.next();
+    request.accept();
+    request.chunk("retry: 1\nid: 17-0\ndata: a\n\nevent: hasses.cursor\nid: 18-0\ndata: {}\n\n");
+    request.end();
+    let mut request = endpoint.next();
+    assert_eq!(request.header("last-event-id"), Some("18-0"));
+    request.accept();
+    request.chunk("event: hasses.resume\ndata: {\"status\":\"resumed\",\"replayed\":0}\n\nid: 19-0\ndata: b\n\n");
+    let run = finish(child);
+    assert_eq!((run.code, run.out.as_str()), (0, "17-0  message  a\n19-0  message  b\n"));
+    assert_eq!(run.err, "the stream has ended; again in 0.0 s\nresumed, no event replayed\n");
+}
+
+#[test]
 fn an_answer_without_chunks_is_a_stream_too() {
     let endpoint = Endpoint::open();
     let mut child = program(&["listen", "room", "--count", "1", "--url", &endpoint.url]).spawn().unwrap();
@@ -184,8 +231,20 @@ fn nobody_at_the_url_is_exit_code_3() {
 #[test]
 fn what_can_never_be_a_topic_is_refused_before_anything_is_asked() {
     let endpoint = Endpoint::open();
-    for words in [["listen", "a*b"], ["listen", ""]] {
-        let run = run(&[&words[..], &["--url", &endpoint.url]].concat());
-        assert_eq!(run.code, 1, "{}", run.err);
+    for (words, code, part) in [
+        (&["listen", "a*b"][..], 1, "topic holds '*' at byte 1"),
+        (&["listen", ""], 1, "topic is empty"),
+        (&["listen", "a", "--from", "1\n2"], 2, "the last event id holds a line end"),
+        (&["listen", "a", "--ca", "/nonexistent.pem"], 2, "the authorities in /nonexistent.pem: "),
+        (&["listen", "a", "--replay", "many"], 2, "many"),
+    ] {
+        let run = run(&[words, &["--url", &endpoint.url]].concat());
+        assert_eq!(run.code, code, "{}", run.err);
+        assert!(run.err.contains(part), "{}", run.err);
+    }
+    for url in ["h:8080/sse", "", "unix:///x", "ws://h/sse"] {
+        let run = run(&["listen", "a", "--url", url]);
+        assert_eq!(run.code, 2, "{}", run.err);
+        assert!(run.err.contains("as in --url http://127.0.0.1:8080/sse"), "{}", run.err);
     }
 }

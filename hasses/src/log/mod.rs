@@ -4,6 +4,7 @@
 //! [`Window`]; where the order comes from and what outlives the process is a [`Store`]'s business, so that another ordered log
 //! can take its place. No lock is held while anything is waited for: readers and the writer share the window for microseconds.
 
+mod disk;
 mod read;
 mod store;
 mod topics;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hasses_client::wire::{ErrorCode, EventId, Failure, Publish};
 
+pub use disk::{Disk, DiskError};
 pub use read::{Ask, Slice};
 pub use store::{History, Memory, Ordered, Store, StoreError, Storing, now};
 pub use window::{Holdings, Retention, Standing, Window, signed};

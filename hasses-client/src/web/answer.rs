@@ -11,7 +11,7 @@ const MAX_HEADERS: usize = 128;
 
 /// Reads one answer.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(super) struct Answer {
     /// What of the head has come.
     held: Vec<u8>,
     body: Option<Body>,
@@ -19,7 +19,7 @@ pub(crate) struct Answer {
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// Its head.
     Head(Head),
     /// Bytes of its body, without their framing.
@@ -30,7 +30,7 @@ pub(crate) enum Part {
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// As it should: with its last chunk, or at the length that its head said.
     Proper,
     /// With the connection, where that is how this answer ends and nobody can tell whether it is whole.
@@ -41,19 +41,19 @@ pub(crate) enum Ending {
 
 /// The head of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// The minor version: 1 in HTTP/1.1.
-    pub(crate) minor: u8,
+    pub minor: u8,
     /// The status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The words behind the status.
-    pub(crate) reason: String,
+    reason: String,
     headers: Vec<(String, String)>,
 }
 
 /// What came is not HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) String);
+pub struct Malformed(pub String);
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,48 +62,51 @@ impl fmt::Display for Malformed {
 }
 
 impl Head {
-    /// A head; for tests.
-    #[cfg(test)]
-    pub(crate) fn new(status: u16, headers: &[(&str, &str)]) -> Self {
+    /// A head with this status and these headers.
+    pub fn new(status: u16, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { minor: 1, status, reason: String::new(), headers }
     }
 
     /// The values of a header, in their order.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The first value of a header.
-    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+    pub fn first(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Whether a header that is a list of words holds this one.
-    pub(crate) fn lists(&self, name: &str, word: &str) -> bool {
+    pub fn lists(&self, name: &str, word: &str) -> bool {
         self.all(name).flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(word))
     }
 
     /// The content type without its parameters; empty where there is none.
-    pub(crate) fn content_type(&self) -> &str {
+    pub fn content_type(&self) -> &str {
         self.first("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
     }
 
     /// Whether a browser would take this for the beginning of an event stream.
-    pub(crate) fn is_stream(&self) -> bool {
+    pub fn is_stream(&self) -> bool {
         self.status == 200 && self.content_type().eq_ignore_ascii_case("text/event-stream")
     }
 
     /// Where it sends the client, where it does.
-    pub(crate) fn location(&self) -> Option<&str> {
+    pub fn location(&self) -> Option<&str> {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.first("location")).flatten()
     }
 
-    /// `404 Not Found`.
-    pub(crate) fn status_text(&self) -> String {
+    /// The status in words, as the server puts it or else as the standard does; may be empty.
+    pub fn reason(&self) -> &str {
         let known = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
-        let reason = if self.reason.is_empty() { known.unwrap_or_default() } else { &self.reason };
-        format!("{} {reason}", self.status).trim_end().to_owned()
+        if self.reason.is_empty() { known.unwrap_or_default() } else { &self.reason }
+    }
+
+    /// `404 Not Found`.
+    pub fn status_text(&self) -> String {
+        format!("{} {}", self.status, self.reason()).trim_end().to_owned()
     }
 }
 
@@ -112,7 +115,7 @@ impl Answer {
     ///
     /// # Errors
     /// What came is not HTTP; what came before it is in `parts`.
-    pub(crate) fn push(&mut self, bytes: &[u8], parts: &mut Vec<Part>) -> Result<(), Malformed> {
+    pub(super) fn push(&mut self, bytes: &[u8], parts: &mut Vec<Part>) -> Result<(), Malformed> {
         if let Some(body) = &mut self.body {
             return body.push(bytes, parts);
         }
@@ -134,7 +137,7 @@ impl Answer {
     }
 
     /// What it means that the connection ended here.
-    pub(crate) fn close(&self) -> Ending {
+    pub(super) fn close(&self) -> Ending {
         self.body.as_ref().map_or(Ending::Cut, Body::close)
     }
 }
@@ -167,6 +170,8 @@ fn read_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n";
@@ -237,5 +242,55 @@ mod tests {
         assert_eq!((head.first("vary"), head.all("Vary").count()), (Some("Accept-Encoding, origin"), 2));
         assert!(head.lists("vary", "Origin") && head.lists("vary", "X") && !head.lists("vary", "Cookie"));
         assert_eq!((head.location(), head.status_text().as_str()), (Some("/x"), "302 Found"));
+    }
+
+    /// Everything that an answer gives, body bytes joined, and whether it ended as malformed.
+    fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Part>, bool) {
+        let mut reader = Answer::default();
+        let mut joined: Vec<Part> = Vec::new();
+        for piece in pieces {
+            let mut parts = Vec::new();
+            let pushed = reader.push(piece, &mut parts);
+            for part in parts {
+                match (joined.last_mut(), part) {
+                    (Some(Part::Body(body)), Part::Body(more)) => body.extend(more),
+                    (_, part) => joined.push(part),
+                }
+            }
+            if pushed.is_err() {
+                return (joined, true);
+            }
+        }
+        joined.push(Part::End(reader.close()));
+        (joined, false)
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_in_any_pieces_is_read_alike(
+            head in prop_oneof![
+                Just(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n")),
+                Just(format!("{HEAD}Content-Length: 20\r\n\r\n")),
+                Just(format!("HTTP/1.1 100 Continue\r\n\r\n{HEAD}\r\n")),
+                "[HTP/1. 0-9\r\n]{0,30}",
+            ],
+            body in proptest::collection::vec(
+                prop_oneof![
+                    Just("5\r\nabcde\r\n".to_owned()), Just("0\r\n".to_owned()), Just("\r\n".to_owned()),
+                    Just("1e;x=y\r\n".to_owned()), Just("ffffffffffffffff\r\n".to_owned()), "[0-9a-f;\r\n ]{0,12}",
+                ],
+                0..8,
+            ),
+            sizes in proptest::collection::vec(1_usize..40, 1..8),
+        ) {
+            let answer = head + &body.concat();
+            let mut rest = answer.as_bytes();
+            let pieces = sizes.iter().cycle().map_while(|size| {
+                let (now, later) = rest.split_at(rest.len().min(*size));
+                rest = later;
+                (!now.is_empty()).then_some(now)
+            });
+            prop_assert_eq!(read(pieces), read(std::iter::once(answer.as_bytes())));
+        }
     }
 }

@@ -10,18 +10,18 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 /// A connection that bytes go through.
-pub(crate) enum Transport {
+pub enum Transport<S: Read + Write = TcpStream> {
     /// Plain.
-    Plain(TcpStream),
+    Plain(S),
     /// TLS.
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Box<StreamOwned<ClientConnection, S>>),
 }
 
 /// The addresses of a host, IPv6 ones as well, in the system's order of preference.
 ///
 /// # Errors
 /// The resolver's.
-pub(crate) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in (host, port).to_socket_addrs()? {
         if !addresses.contains(&address) {
@@ -38,7 +38,7 @@ pub(crate) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 ///
 /// # Errors
 /// The system's; `TimedOut` after `patience`.
-pub(crate) fn dial(address: SocketAddr, from: Option<IpAddr>, patience: Duration) -> io::Result<TcpStream> {
+pub fn dial(address: SocketAddr, from: Option<IpAddr>, patience: Duration) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(from) = from {
         socket.bind(&SocketAddr::new(from, 0).into())?;
@@ -49,32 +49,34 @@ pub(crate) fn dial(address: SocketAddr, from: Option<IpAddr>, patience: Duration
     Ok(socket.into())
 }
 
-impl Transport {
-    /// Shakes hands for TLS with this host.
+impl<S: Read + Write> Transport<S> {
+    /// TLS with this host, its handshake still to come.
     ///
     /// # Errors
-    /// What rustls says, within an [`io::Error`]; `TimedOut` or `WouldBlock` after `patience`.
-    pub(crate) fn secure(
-        mut stream: TcpStream,
-        host: &str,
-        config: &Arc<ClientConfig>,
-        patience: Duration,
-    ) -> io::Result<Self> {
+    /// `InvalidInput` where the host is none that TLS could check.
+    pub fn tls(stream: S, host: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?} is no name for TLS")))?;
-        let mut tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
-        while tls.is_handshaking() {
-            tls.complete_io(&mut stream)?;
+        let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        Ok(Self::Tls(Box::new(StreamOwned::new(session, stream))))
+    }
+
+    /// Shakes hands; on a plain connection there is nothing to do.
+    ///
+    /// # Errors
+    /// What rustls says, as the source of an [`io::Error`] of the kind `InvalidData`; `WouldBlock` where the socket does not
+    /// block, and it has to be called again.
+    pub fn shake_hands(&mut self) -> io::Result<()> {
+        if let Self::Tls(stream) = self {
+            while stream.conn.is_handshaking() {
+                stream.conn.complete_io(&mut stream.sock)?;
+            }
         }
-        stream.set_read_timeout(None)?;
-        stream.set_write_timeout(None)?;
-        Ok(Self::Tls(Box::new(StreamOwned::new(tls, stream))))
+        Ok(())
     }
 
     /// The TCP connection beneath.
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    pub fn socket(&self) -> &S {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
@@ -82,7 +84,7 @@ impl Transport {
     }
 
     /// What TLS agreed on.
-    pub(crate) fn tls(&self) -> Option<&ClientConnection> {
+    pub fn session(&self) -> Option<&ClientConnection> {
         match self {
             Self::Plain(_) => None,
             Self::Tls(stream) => Some(&stream.conn),
@@ -90,7 +92,23 @@ impl Transport {
     }
 }
 
-impl Read for Transport {
+impl Transport {
+    /// Shakes hands for TLS with this host, over a connection that blocks.
+    ///
+    /// # Errors
+    /// Those of [`Transport::tls`] and [`Transport::shake_hands`]; `TimedOut` or `WouldBlock` after `patience`.
+    pub fn secure(stream: TcpStream, host: &str, config: &Arc<ClientConfig>, patience: Duration) -> io::Result<Self> {
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        let mut transport = Self::tls(stream, host, config)?;
+        transport.shake_hands()?;
+        transport.socket().set_read_timeout(None)?;
+        transport.socket().set_write_timeout(None)?;
+        Ok(transport)
+    }
+}
+
+impl<S: Read + Write> Read for Transport<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
@@ -103,7 +121,7 @@ impl Read for Transport {
     }
 }
 
-impl Write for Transport {
+impl<S: Read + Write> Write for Transport<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),

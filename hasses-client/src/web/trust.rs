@@ -8,27 +8,18 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::failure::Failure;
-
 /// The authorities whose certificates are believed.
 #[derive(Clone, Debug)]
-pub(crate) struct Trust {
+pub struct Trust {
     roots: Arc<RootCertStore>,
 }
 
 impl Trust {
-    /// Those in a PEM file, and no others; without one those of the system.
+    /// Those in a PEM file, and no others.
     ///
     /// # Errors
-    /// Usage, where the file cannot be read or holds none.
-    pub(crate) fn new(file: Option<&str>) -> Result<Self, Failure> {
-        match file {
-            Some(file) => Self::in_file(Path::new(file)).map_err(|why| Failure::usage(format!("--ca {file}: {why}"))),
-            None => Ok(Self::of_system()),
-        }
-    }
-
-    fn in_file(path: &Path) -> Result<Self, String> {
+    /// Why the file cannot be read, or that it holds none.
+    pub fn in_file(path: &Path) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
             let certificate = certificate.map_err(|error| error.to_string())?;
@@ -41,19 +32,20 @@ impl Trust {
     }
 
     /// Those of the system; none where it has none, and then no certificate holds.
-    fn of_system() -> Self {
+    #[must_use]
+    pub fn of_system() -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Self { roots: Arc::new(roots) }
     }
 
     /// The authorities.
-    pub(crate) fn roots(&self) -> &Arc<RootCertStore> {
+    pub fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }
 
     /// How to speak TLS, where the certificate has to hold.
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+    pub fn config(&self) -> Arc<ClientConfig> {
         let mut config = tls_builder().with_root_certificates(Arc::clone(&self.roots)).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(config)
@@ -61,12 +53,12 @@ impl Trust {
 }
 
 /// The cryptography.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// A configuration with TLS 1.3 and 1.2, and certificates yet to be said.
-pub(crate) fn tls_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+pub fn tls_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     #[expect(clippy::expect_used, reason = "ring has cipher suites for both versions, as a test sees")]
     let builder = builder.expect("versions with cipher suites");
@@ -76,20 +68,14 @@ pub(crate) fn tls_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::Wants
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Layout;
 
     #[test]
-    fn a_file_without_certificates_is_a_usage_error() {
+    fn a_file_without_certificates_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "nothing\n").unwrap();
-        for (file, part) in [(empty.to_str().unwrap(), "no certificate in it"), ("/nonexistent", "--ca /nonexistent: ")]
-        {
-            let failure = Trust::new(Some(file)).unwrap_err();
-            assert_eq!(failure.exit_code(), std::process::ExitCode::from(2));
-            let text = failure.render(Layout::Text { colour: false });
-            assert!(text.contains(part), "{text}");
-        }
+        assert!(Trust::in_file(&empty).unwrap_err().contains("no certificate in it"));
+        assert!(Trust::in_file(&folder.path().join("missing.pem")).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Addresses of event streams, and the origins of pages.
+//! Addresses of event streams.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 /// An address with `http://` or `https://`, a host, and a path with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Url {
+pub struct Url {
     scheme: Scheme,
     host: String,
     port: u16,
@@ -19,16 +19,12 @@ pub(crate) struct Url {
 
 /// How the host is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub enum Scheme {
     /// Plain.
     Http,
     /// Over TLS.
     Https,
 }
-
-/// Where a page comes from, written as browsers send it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin(String);
 
 impl Scheme {
     /// The port that need not be said.
@@ -39,6 +35,7 @@ impl Scheme {
         }
     }
 
+    /// As it stands in front of `://`.
     fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -52,7 +49,7 @@ impl Url {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.split('#').next().unwrap_or(text);
         let begins = |scheme: Scheme| {
             let scheme = format!("{}://", scheme.name());
@@ -82,22 +79,22 @@ impl Url {
     }
 
     /// How the host is spoken to.
-    pub(crate) fn scheme(&self) -> Scheme {
+    pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// The host: a name or an address, an IPv6 address without its brackets.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// The port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Host and port as they stand in the `Host` header.
-    pub(crate) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         if self.port == self.scheme.default_port() {
             return self.host.clone();
         }
@@ -105,22 +102,22 @@ impl Url {
     }
 
     /// Path and query.
-    pub(crate) fn target(&self) -> &str {
+    pub fn target(&self) -> &str {
         &self.target
     }
 
     /// The path alone.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or(&self.target)
     }
 
-    /// The origin of pages that come from there.
-    pub(crate) fn origin(&self) -> Origin {
-        Origin(format!("{}://{}", self.scheme.name(), self.authority()))
+    /// The origin: scheme, host and port, written as browsers write it.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.name(), self.authority())
     }
 
     /// The address with further query fields.
-    pub(crate) fn with_fields<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn with_fields<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut url = self.clone();
         for (name, value) in fields {
             url.target.push(if url.target.contains('?') { '&' } else { '?' });
@@ -132,7 +129,7 @@ impl Url {
     }
 
     /// The address without these query fields at its end, as [`Url::with_fields`] put them there.
-    pub(crate) fn without_fields<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn without_fields<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let added = Self { target: "?".to_owned(), ..self.clone() }.with_fields(fields).target.split_off(2);
         let mut url = self.clone();
         if let Some(rest) = url.target.strip_suffix(added.as_str()).and_then(|rest| rest.strip_suffix(['?', '&'])) {
@@ -141,63 +138,53 @@ impl Url {
         url
     }
 
-    /// Where a redirect leads (RFC 3986, 5.2, without the removal of `..`, which servers do).
+    /// Where a redirect leads (RFC 3986, 5.2).
     ///
     /// # Errors
     /// Why that is no address.
-    pub(crate) fn join(&self, location: &str) -> Result<Self, String> {
-        if location.contains("://") && !location.starts_with(['/', '?']) {
+    pub fn join(&self, location: &str) -> Result<Self, String> {
+        let location = location.split('#').next().unwrap_or(location);
+        let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        if location.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(in_scheme)) {
             return Self::parse(location);
         }
-        let base = format!("{}://{}", self.scheme.name(), self.authority());
+        let base = self.origin();
         let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        Self::parse(&match location {
+        let mut url = Self::parse(&match location {
             _ if location.starts_with("//") => format!("{}:{location}", self.scheme.name()),
             _ if location.starts_with('/') => format!("{base}{location}"),
-            _ if location.starts_with('?') => format!("{base}{}{location}", self.path()),
+            _ if location.starts_with('?') || location.is_empty() => format!("{base}{}{location}", self.path()),
             _ => format!("{base}{folder}/{location}"),
-        })
+        })?;
+        url.target = without_dots(&url.target);
+        Ok(url)
     }
+}
+
+/// Path and query without the parts `.` and `..` of the path (RFC 3986, 5.2.4).
+fn without_dots(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut kept = Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    kept.pop();
+                }
+                // What stands for a folder ends with a slash.
+                kept.extend(last.then_some(""));
+            }
+            _ => kept.push(part),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme.name(), self.authority(), self.target)
-    }
-}
-
-impl Origin {
-    /// Reads an origin.
-    ///
-    /// # Errors
-    /// Why browsers would not send it so.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // A page that was opened from a file, or sits in a sandboxed frame.
-        if text == "null" {
-            return Ok(Self(text.to_owned()));
-        }
-        let url = Url::parse(text)?;
-        let origin = url.origin();
-        if origin.0 != text {
-            return Err(format!("browsers send no origin {text:?}; they would send {:?}", origin.0));
-        }
-        Ok(origin)
-    }
-
-    /// One that no page has.
-    pub(crate) fn stranger() -> Self {
-        Self("https://stranger.invalid".to_owned())
-    }
-
-    /// As it stands in the `Origin` header.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -266,18 +253,13 @@ mod tests {
             ("/x?y=://z", "https://h:8443/x?y=://z"),
             ("?x", "https://h:8443/a/b?x"),
             ("x", "https://h:8443/a/x"),
+            ("../x?../y", "https://h:8443/x?../y"),
+            ("../../../x/./y/..", "https://h:8443/x/"),
+            ("", "https://h:8443/a/b"),
+            ("#x", "https://h:8443/a/b"),
+            ("x?y=http://z", "https://h:8443/a/x?y=http://z"),
         ] {
             assert_eq!(url.join(location).unwrap().to_string(), expected, "{location}");
-        }
-    }
-
-    #[test]
-    fn origins_are_those_that_browsers_send() {
-        for text in ["https://app.example.com", "http://127.0.0.1:8080", "http://[::1]", "null"] {
-            assert_eq!(Origin::parse(text).unwrap().as_str(), text);
-        }
-        for text in ["https://app.example.com/", "https://app.example.com:443", "https://App.example.com", "app"] {
-            assert!(Origin::parse(text).is_err(), "{text}");
         }
     }
 }
