@@ -157,6 +157,12 @@ impl Outbox {
         }
     }
 
+    /// Bytes that wait, with what each piece costs beside.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.bytes() + self.pieces() * Self::OVERHEAD
+    }
+
     fn pieces(&self) -> usize {
         match &self.0 {
             Waiting::Nothing => 0,
@@ -250,7 +256,7 @@ impl Outbox {
 
     /// Lets go of everything.
     pub fn clear(&mut self, pool: &mut Pool) {
-        pool.waiting -= self.bytes() + self.pieces() * Self::OVERHEAD;
+        pool.waiting -= self.cost();
         if let Waiting::Several(queue) = std::mem::take(&mut self.0) {
             pool.give_back(queue);
         }

@@ -35,14 +35,14 @@ struct Member {
 }
 
 impl Crowd {
-    /// Connects so many subscribers, and waits until each has its first comment.
+    /// Connects so many subscribers, who are not told where they stand since that is not the same for all, and waits until each has its first comment.
     ///
     /// # Panics
     /// One of them is not served.
     #[must_use]
     pub fn subscribe(address: &str, query: &str, count: usize) -> Self {
         let epoll = epoll::create(CreateFlags::CLOEXEC).expect("an epoll");
-        let request = format!("GET /sse?{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET /sse?{query}&notices=0 HTTP/1.1\r\nHost: x\r\n\r\n");
         let mut crowd = Self { epoll, members: Vec::with_capacity(count), body: Vec::new() };
         for nth in 0..count {
             let mut socket = TcpStream::connect(address).expect("the daemon listens");

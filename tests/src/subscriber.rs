@@ -23,6 +23,8 @@ pub struct Subscriber {
     stream: Stream,
     /// The response head, with its empty line.
     pub head: String,
+    /// What the daemon said about the last event id that was sent.
+    pub verdict: Option<String>,
 }
 
 /// An event as it came: its fields by name.
@@ -175,7 +177,11 @@ impl Stream {
     #[must_use]
     pub fn subscribed(self) -> Subscriber {
         let mut subscriber = self.begun();
-        let chunk = subscriber.chunk().expect("a stream that goes on");
+        let mut chunk = subscriber.chunk().expect("a stream that goes on");
+        if chunk.starts_with("event: hasses.resume\n") {
+            subscriber.verdict = Some(Event::parse(&chunk).data);
+            chunk = subscriber.chunk().expect("a stream that goes on");
+        }
         assert!(chunk.starts_with("event: hasses.cursor\nid: "), "{chunk:?}");
         subscriber
     }
@@ -188,7 +194,7 @@ impl Stream {
     pub fn begun(mut self) -> Subscriber {
         let head = self.read_to("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        let mut subscriber = Subscriber { stream: self, head };
+        let mut subscriber = Subscriber { stream: self, head, verdict: None };
         assert_eq!(subscriber.chunk(), Some(":\n".to_owned()), "the first comment");
         subscriber
     }
@@ -368,7 +374,9 @@ impl Event {
 
 /// Whether a chunk was not published by anybody: a comment, an event of the daemon's own, a reconnection time.
 fn is_own(chunk: &str) -> bool {
-    chunk == ":\n" || chunk.starts_with("event: hasses.") || (chunk.starts_with("retry: ") && chunk.lines().count() == 2)
+    chunk == ":\n"
+        || chunk.starts_with("event: hasses.")
+        || (chunk.starts_with("retry: ") && chunk.lines().count() == 2)
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

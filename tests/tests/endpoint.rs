@@ -23,6 +23,8 @@ const BROWSER: &str = "GET /sse?subscribe=room624&id=me HTTP/1.1\r\n\
 fn a_stream_begins_with_its_head_and_a_comment_at_once() {
     let daemon = TestDaemon::start();
     let subscriber = daemon.subscribe_by(BROWSER);
+    // The browser came from a server of another kind.
+    assert_eq!(subscriber.verdict.as_deref(), Some(r#"{"status":"reset"}"#));
     let head = subscriber.head.as_str();
     for (name, value) in [
         ("Access-Control-Allow-Origin", "*"),
@@ -70,7 +72,7 @@ fn every_form_of_naming_topics_subscribes_to_what_it_says() {
         ("subscribe=a&_=1699999999&nocache=0.123&x", &["_", "x"], &["a"]),
         ("_=1&subscribe=a", &["_"], &["a"]),
         ("subscribe=a&last-event-id=1699999999999-0", &["1699999999999-0"], &["a"]),
-        ("subscribe=a&last-event-id=nonsense&replay=5&notices=0", &["b"], &["a"]),
+        ("subscribe=a&last-event-id=nonsense&replay=5&notices=1", &["b"], &["a"]),
         ("subscribe=a&id=", &["b"], &["a"]),
     ] {
         let mut subscriber = daemon.subscribe(query);
@@ -202,6 +204,9 @@ fn http_1_0_is_served_unchunked_and_its_stream_ends_with_the_connection() {
     assert_eq!((header(&head, "Transfer-Encoding"), header(&head, "Keep-Alive")), (None, None), "{head}");
     assert_eq!(stream.read_to("\n"), ":\n");
     let mut publisher = daemon.publisher();
+    let position = publisher.ask(&json!({"cmd": "position"}))["id"].take();
+    let position = position.as_str().expect("an id");
+    assert_eq!(stream.read_to("\n\n"), format!("event: hasses.cursor\nid: {position}\ndata: {{}}\n\n"));
     let id = publisher.ask(&json!({"cmd": "publish", "topic": "a", "data": "one\ntwo"}))["id"].take();
     let id = id.as_str().expect("an id");
     assert_eq!(stream.read_to("\n\n"), format!("id: {id}\ndata: one\ndata: two\n\n"));
@@ -271,7 +276,10 @@ fn curl_is_served_however_it_asks() {
         });
         assert_eq!(publisher.ask(&json!({"cmd": "disconnect", "id": "curl"}))["disconnected"], 1);
         let output = child.wait_with_output().expect("curl ends");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), format!(":\nid: {id}\ndata: hi\n\n"), "{flags:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let rest = text.strip_prefix(":\nevent: hasses.cursor\nid: ").unwrap_or_else(|| panic!("{flags:?}: {text}"));
+        let (_, rest) = rest.split_once("-0\ndata: {}\n\n").unwrap_or_else(|| panic!("{flags:?}: {text}"));
+        assert_eq!(rest, format!("id: {id}\ndata: hi\n\n"), "{flags:?}");
         assert!(output.status.success(), "{flags:?}: curl saw no proper end: {}", output.status);
     }
 }

@@ -241,7 +241,7 @@ fn a_json_fifo_takes_commands_and_logs_what_is_refused() {
     for (line, why) in [
         ("a=classic", "bad_json: the line is not a JSON object"),
         ("{\"cmd\":\"publish\",\"topic\":\"a*b\",\"data\":1}", "bad_topic: topic holds '*' at byte 1"),
-        ("{\"cmd\":\"publish\",\"topic\":\"a\",\"data\":1,\"key\":\"k\"}", "unsupported: key needs an event log"),
+        ("{\"cmd\":\"publish\",\"topic\":\"a\",\"data\":1,\"key\":\"\"}", "bad_field: key is empty"),
         ("{\"cmd\":\"no\"}", "unknown_command: unknown command \"no\""),
     ] {
         fifo.write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -146,7 +146,11 @@ fn the_age_and_the_time_for_a_head_end_those_who_are_there() {
 
 #[test]
 fn a_smaller_outbox_counts_from_the_next_event_on() {
-    let mut daemon = TestDaemon::with(|config| config.limits.send_buffer = 16 * 1024);
+    let mut daemon = TestDaemon::with(|config| {
+        config.limits.send_buffer = 16 * 1024;
+        config.limits.outbox = 1024 * 1024;
+        config.slow = vec!["a=disconnect".parse().expect("a rule")];
+    });
     let mut stalled = daemon.connect();
     stalled.bound_unread(4 * 1024);
     stalled.send(request("subscribe=a", ""));

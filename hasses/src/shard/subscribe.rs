@@ -13,6 +13,8 @@ use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::shared::Shared;
 
+/// Bytes that a stream begins with behind its head, at most: a comment, a verdict and a cursor, with what they cost beside.
+const MOST_NOTICES: usize = 512;
 /// Reads from one connection in one turn. Whoever sends more than that without end is read on when others had their turn.
 const READS: usize = 8;
 
@@ -107,8 +109,8 @@ impl Shard {
     fn subscribe(&mut self, slot: Slot, subscription: Subscription, reinit: bool) {
         if reinit {
             // Whoever asks anew without reading the answers is as slow as one that does not read its events.
-            let waiting = self.connections[slot as usize].outbox.bytes();
-            let more = subscription.head.len() + self.comment.len();
+            let waiting = self.connections[slot as usize].outbox.cost();
+            let more = subscription.head.len() + MOST_NOTICES;
             if waiting > 0 && waiting + more > self.settings.limits.outbox {
                 return self.disconnect_slow(slot);
             }

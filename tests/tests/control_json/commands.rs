@@ -1,6 +1,7 @@
 //! The commands that ask about the daemon as a whole, and those that change it.
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hasses_tests::{TestDaemon, wait_for};
 use serde_json::{Value, json};
@@ -205,10 +206,13 @@ fn reinit_is_asked_for_and_switched_while_running() {
 }
 
 #[test]
-fn position_is_zero_before_the_first_event() {
+fn position_is_the_birth_of_the_log_before_the_first_event() {
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let daemon = TestDaemon::start();
     let mut publisher = daemon.publisher();
-    assert_eq!(publisher.ask(&json!({"cmd": "position"})), json!({"ok": true, "id": "0-0"}));
+    let birth = daemon.status().position;
+    assert!(u128::from(birth.millis) >= before && birth.sequence == 0, "{birth}");
+    assert_eq!(publisher.ask(&json!({"cmd": "position"})), json!({"ok": true, "id": birth.to_string()}));
     let published = publisher.ask(&json!({"cmd": "publish", "topic": "nobody", "data": 1}));
     assert_eq!(publisher.ask(&json!({"cmd": "position"}))["id"], published["id"]);
 }

@@ -122,16 +122,22 @@ fn except_leaves_out_every_subscriber_of_that_id_and_nobody_else() {
 }
 
 #[test]
-fn a_key_is_refused_as_unsupported_and_nothing_is_sent() {
+fn a_key_that_was_accepted_is_answered_with_its_event_and_sends_nothing() {
     let daemon = TestDaemon::start();
     let mut subscriber = daemon.subscribe("subscribe=t");
     let mut publisher = daemon.publisher();
-    let (code, error) = publisher.refusal(r#"{"cmd":"publish","topic":"t","data":"x","key":"order-17"}"#);
-    assert_eq!(code, "unsupported");
-    assert!(error.starts_with("key needs an event log"), "{error}");
-    assert_eq!(publisher.ask(&json!({"cmd": "position"}))["id"], "0-0", "no id was given out");
+    let keyed = |data: &str| json!({"cmd": "publish", "topic": "t", "data": data, "key": "order-17"});
+    let first = publisher.ask(&keyed("x"));
+    assert_eq!((&first["ok"], &first["matched"], &first["duplicate"]), (&json!(true), &json!(1), &json!(null)));
+    let again = json!({"ok": true, "id": first["id"], "matched": 0, "duplicate": true});
+    assert_eq!(publisher.ask(&keyed("x")), again);
+    // On another connection, and whatever else it says: the key is the event.
+    assert_eq!(daemon.publisher().ask(&keyed("y")), again);
+    assert_eq!(publisher.ask(&json!({"cmd": "position"}))["id"], first["id"], "no id was given out");
     publisher.publish("t", "next");
-    assert_eq!(subscriber.data(), "next");
+    assert_eq!([(); 2].map(|()| subscriber.data()), ["x", "next"]);
+    let status = publisher.status();
+    assert_eq!((status.messages_total, status.duplicates_total, status.log_events), (2, 2, 2));
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_watchdog_for_another_process_is_not_fed() {
 fn a_manager_that_cannot_be_told_is_a_warning_and_no_more() {
     let manager = Manager::new();
     let mut running = manager.start("/nonexistent/notify", &[], &[]);
-    assert!(running.output().contains("warning: the service manager cannot be told READY=1: No such file"));
+    running.said("warning: the service manager cannot be told READY=1: No such file");
     running.signal(Signal::TERM);
     assert_eq!(running.exit_code(), 0);
 }

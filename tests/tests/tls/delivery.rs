@@ -65,13 +65,14 @@ fn flood_until_disconnected(publisher: &mut Publisher, mut after_each: impl FnMu
 }
 
 #[test]
-fn a_subscriber_that_stalls_is_disconnected_when_its_outbox_is_full_and_others_go_on() {
+fn a_subscriber_that_stalls_is_disconnected_where_that_is_the_policy_and_others_go_on() {
     const OUTBOX: usize = 256 * 1024;
     for version in VERSIONS {
         let (daemon, client) = secured_in(version, |config| {
             config.limits.outbox = OUTBOX;
             config.limits.send_buffer = 16 * 1024;
             config.limits.heartbeat = Duration::from_secs(3600);
+            config.slow = vec!["a=disconnect".parse().unwrap()];
         });
         let mut stalled = client.connect(&daemon.tls_address(), "127.0.0.1");
         stalled.bound_unread(4 * 1024);
@@ -112,6 +113,7 @@ fn what_waits_for_many_who_stall_is_in_memory_once() {
         [
             "--listen-tls=127.0.0.1:0",
             "--send-buffer=16k",
+            "--outbox=1m",
             &format!("--control=unix://{}", control.display()),
             &format!("--tls-cert={}", certificate.certificate.display()),
             &format!("--tls-key={}", certificate.key.display()),
@@ -149,7 +151,10 @@ fn resident_kibibytes(running: &Running) -> u64 {
 
 #[test]
 fn a_subscriber_that_reads_late_but_in_time_misses_nothing() {
-    let (daemon, client) = secured(|config| config.limits.send_buffer = 16 * 1024);
+    let (daemon, client) = secured(|config| {
+        config.limits.send_buffer = 16 * 1024;
+        config.limits.outbox = 1024 * 1024;
+    });
     let mut late = client.connect(&daemon.tls_address(), "127.0.0.1");
     // Smaller, and the kernel would let it through in drips.
     late.bound_unread(32 * 1024);
