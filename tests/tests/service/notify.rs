@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 
-use hasses_tests::{DEADLINE, Publisher, Running, Subscriber, binary, wait_for};
+use hasses_tests::{DEADLINE, Publisher, Running, Subscriber, binary, wait_for, wait_for};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
@@ -126,7 +126,8 @@ fn a_watchdog_for_another_process_is_not_fed() {
 fn a_manager_that_cannot_be_told_is_a_warning_and_no_more() {
     let manager = Manager::new();
     let mut running = manager.start("/nonexistent/notify", &[], &[]);
-    running.said("warning: the service manager cannot be told READY=1: No such file");
+    let warning = "warning: the service manager cannot be told READY=1: No such file";
+    wait_for("the warning", || running.output().contains(warning).then_some(()));
     running.signal(Signal::TERM);
     assert_eq!(running.exit_code(), 0);
 }
