@@ -4,6 +4,8 @@
 //! [`Window`]; where the order comes from and what outlives the process is a [`Store`]'s business, so that another ordered log
 //! can take its place. No lock is held while anything is waited for: readers and the writer share the window for microseconds.
 
+#[cfg(test)]
+mod naive;
 mod read;
 mod store;
 mod topics;
