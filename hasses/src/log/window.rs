@@ -127,9 +127,10 @@ impl Window {
         self.history.newest = id;
     }
 
-    /// All events of a store have been added; this is its history.
+    /// All events of a store have been added; this is its history. What was over a bound may have been let go already.
     pub fn loaded(&mut self, history: History) {
-        self.history = history;
+        let forgotten = history.forgotten.max(self.history.forgotten);
+        self.history = History { forgotten, ..history };
     }
 
     /// Lets go of what is over a bound. Gives the newest event that is gone now, where any is.
@@ -155,7 +156,10 @@ impl Window {
     fn pop(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         entry.lists.each(|list| self.topics.remove_oldest(list, self.first));
-        if let Some(key) = &entry.key {
+        // Where others write to the same store, a later event may have the key as well.
+        if let Some(key) = &entry.key
+            && self.keys.get(key) == Some(&entry.id)
+        {
             self.keys.remove(key);
         }
         self.bytes -= entry.bytes();
@@ -290,3 +294,7 @@ impl Lists {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;
