@@ -7,27 +7,24 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
-use event_listener::Event;
 use futures_lite::future::block_on;
-use hasses_adapters::{Context, ControlSource, ControlStats, Current, Inbox, Passed};
+use hasses_adapters::{Context, Current, Inbox, Passed};
 use smol::lock::Semaphore;
-use smol::{Executor, Task};
+use smol::{Executor, Task, Timer};
 use tracing::{error, warn};
 
-use crate::addresses::Addresses;
+use crate::clock::System;
 use crate::config::Config;
 use crate::connection::millis;
-use crate::counters::Counters;
-use crate::hub::Hub;
-use crate::listener::{Listener, Reception, ShardHandle};
-use crate::log::Appender;
+use crate::hub::{EVICTION, Hub};
+use crate::listener::{Reception, ShardHandle};
 use crate::logging::LevelSwitch;
 use crate::opening::{Opened, StartError, control_settings};
 use crate::service::Owner;
@@ -78,7 +75,12 @@ impl Daemon {
     /// Starts what is open.
     pub(crate) fn run(opened: Opened, log_level: LevelSwitch) -> Result<Self, StartError> {
         let Opened { config, settings, descriptors, log, listeners, control_settings, sources, passed } = opened;
-        let shared = Arc::new(shared(config.clone(), settings, log_level, &log, &listeners, &sources));
+        let clock = Arc::new(System::start());
+        let shared = Arc::new(Shared {
+            listening: listeners.iter().map(|listener| listener.listening().clone()).collect(),
+            sources: sources.iter().map(|source| source.address()).collect(),
+            ..Shared::new(config.clone(), settings, log_level, log.log().clone(), clock)
+        });
 
         let (shards, handles) = start_shards(&shared)?;
         let (inbox, submissions) = Inbox::new(INBOX);
@@ -114,7 +116,7 @@ impl Daemon {
             Reception { shared: shared.clone(), shards: handles, arrivals: weak, complained: Arc::default() };
         let control = move || {
             let executor = Executor::new();
-            let hub = executor.spawn(hub.run(submissions.clone()));
+            let hub = executor.spawn(hub.run(submissions.clone(), Timer::interval(EVICTION)));
             let sources: Vec<_> =
                 sources.into_iter().map(|source| executor.spawn(source.run(context.clone()))).collect();
             let accepting =
@@ -290,33 +292,6 @@ fn join_threads(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 async fn join(tasks: Vec<Task<()>>) {
     for task in tasks {
         task.await;
-    }
-}
-
-fn shared(
-    config: Config,
-    settings: Settings,
-    log_level: LevelSwitch,
-    log: &Appender,
-    listeners: &[Listener],
-    sources: &[Box<dyn ControlSource>],
-) -> Shared {
-    Shared {
-        settings: Mutex::new(Arc::new(settings)),
-        addresses: Addresses::default(),
-        counters: Counters::default(),
-        control: Arc::new(ControlStats::default()),
-        log_level,
-        reinit: AtomicBool::new(config.allow_reinit),
-        next_client: AtomicU64::new(1),
-        log: log.log().clone(),
-        drained_at: AtomicU64::new(0),
-        descriptor_freed: Event::new(),
-        listening: listeners.iter().map(|listener| listener.listening().clone()).collect(),
-        sources: sources.iter().map(|source| source.address()).collect(),
-        started: Instant::now(),
-        started_at: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
-        config,
     }
 }
 

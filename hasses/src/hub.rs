@@ -10,10 +10,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use futures_lite::{FutureExt as _, StreamExt as _};
+use futures_lite::{FutureExt as _, Stream, StreamExt as _};
 use hasses_adapters::Submission;
 use hasses_client::wire::{Command, EventId, Level, PROTOCOL, Pong, Position, Publish, Published, Reinit, Reply};
-use smol::Timer;
 use tracing::info;
 
 use crate::batch::{Batch, Event, Found, Query, Step};
@@ -26,8 +25,8 @@ use crate::shared::Shared;
 const GROUP: usize = 256;
 /// Bytes of text after which no more submissions are added to a group.
 const GROUP_BYTES: usize = 1024 * 1024;
-/// A look at whether events have grown too old.
-const EVICTION: Duration = Duration::from_secs(1);
+/// Time between two looks at whether events have grown too old.
+pub const EVICTION: Duration = Duration::from_secs(1);
 
 /// Gives events their order.
 #[derive(Debug)]
@@ -38,7 +37,6 @@ pub struct Hub {
     log: Appender,
     /// The newest event, as the submissions see it that are carried out.
     newest: EventId,
-    ticks: Timer,
 }
 
 /// What wakes the hub.
@@ -62,20 +60,14 @@ impl Hub {
     #[must_use]
     pub fn new(shared: Arc<Shared>, shards: Vec<Sender<Message>>, log: Appender) -> Self {
         let newest = shared.log.window().newest();
-        Self {
-            gate: Gate::new(shared.config.limits.in_flight),
-            shared,
-            shards,
-            log,
-            newest,
-            ticks: Timer::interval(EVICTION),
-        }
+        Self { gate: Gate::new(shared.config.limits.in_flight), shared, shards, log, newest }
     }
 
     /// Serves submissions until every inbox is gone, or their channel is closed. Everything that it took is carried out then.
-    pub async fn run(mut self, submissions: Receiver<Submission>) {
+    /// At each tick it lets go of what is too old.
+    pub async fn run(mut self, submissions: Receiver<Submission>, mut ticks: impl Stream + Unpin) {
         loop {
-            match self.wake(&submissions).await {
+            match self.wake(&submissions, &mut ticks).await {
                 Wake::Submission(first) => self.serve(first, &submissions).await,
                 Wake::Others(ordered) => self.serve_others(ordered).await,
                 Wake::Eviction => self.log.evict(self.shared.millis()),
@@ -84,10 +76,9 @@ impl Hub {
         }
     }
 
-    async fn wake(&mut self, submissions: &Receiver<Submission>) -> Wake {
+    async fn wake(&mut self, submissions: &Receiver<Submission>, ticks: &mut (impl Stream + Unpin)) -> Wake {
         let submission = async { submissions.recv().await.map_or(Wake::End, Wake::Submission) };
-        let Self { log, ticks, .. } = self;
-        let others = async { Wake::Others(log.others().await) };
+        let others = async { Wake::Others(self.log.others().await) };
         let eviction = async {
             ticks.next().await;
             Wake::Eviction
@@ -218,3 +209,7 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@
 pub mod addresses;
 pub mod arrival;
 pub mod batch;
+pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod counters;

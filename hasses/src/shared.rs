@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use event_listener::Event;
 use hasses_adapters::ControlStats;
@@ -12,6 +11,7 @@ use hasses_client::wire::{Reply, StatusReport};
 
 use crate::addresses::Addresses;
 use crate::batch::Found;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::http::Outlook;
@@ -48,9 +48,9 @@ pub struct Shared {
     pub listening: Vec<Listening>,
     /// Where commands come from, with real ports.
     pub sources: Vec<String>,
-    /// When the daemon started.
-    pub started: Instant,
-    /// The same for people, RFC 3339.
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// When the daemon started, for people, RFC 3339.
     pub started_at: String,
 }
 
@@ -77,6 +77,34 @@ impl Listening {
 }
 
 impl Shared {
+    /// The common ground of a daemon that starts now. Where it listens and has its commands from is not known yet.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        settings: Settings,
+        log_level: LevelSwitch,
+        log: Arc<Log>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            settings: Mutex::new(Arc::new(settings)),
+            addresses: Addresses::default(),
+            counters: Counters::default(),
+            control: Arc::new(ControlStats::default()),
+            log_level,
+            reinit: AtomicBool::new(config.allow_reinit),
+            next_client: AtomicU64::new(1),
+            log,
+            drained_at: AtomicU64::new(0),
+            descriptor_freed: Event::new(),
+            listening: Vec::new(),
+            sources: Vec::new(),
+            clock,
+            started_at: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
+            config,
+        }
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
@@ -103,7 +131,7 @@ impl Shared {
             pid: std::process::id(),
             uid: rustix::process::getuid().as_raw(),
             started_at: self.started_at.clone(),
-            uptime_seconds: self.started.elapsed().as_secs(),
+            uptime_seconds: self.millis() / 1000,
             tls: self.listening.iter().any(|listening| listening.tls),
             log_level: Some(self.log_level.level()),
             reinit: self.reinit.load(Relaxed),
@@ -182,8 +210,7 @@ impl Shared {
     /// Milliseconds since the start, the clock of the shards.
     #[must_use]
     pub fn millis(&self) -> u64 {
-        // Half a billion years fit.
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.clock.millis()
     }
 }
 

@@ -5,6 +5,8 @@
 //! can take its place. No lock is held while anything is waited for: readers and the writer share the window for microseconds.
 
 mod disk;
+#[cfg(test)]
+mod naive;
 mod read;
 mod store;
 mod topics;
@@ -103,7 +105,7 @@ impl Appender {
             let outcome = match (known, &refused) {
                 (Known::No | Known::Within(_), Some(failure)) => Outcome::Refused(failure.clone()),
                 (Known::Log(id), _) => Outcome::Duplicate(id),
-                (Known::Within(nth), None) => Outcome::Duplicate(ids.get(nth).copied().unwrap_or_default()),
+                (Known::Within(nth), None) => ids.get(nth).copied().map_or_else(lost, Outcome::Duplicate),
                 (Known::No, None) => loop {
                     match kept.next() {
                         Some(other @ Outcome::Other(_)) => outcomes.push(other),
@@ -113,8 +115,7 @@ impl Appender {
                             }
                             break outcome;
                         }
-                        // A store gives as many as it was given.
-                        None => break Outcome::Refused(Failure::new(ErrorCode::Internal, "the event log lost it")),
+                        None => break lost(),
                     }
                 },
             };
@@ -189,6 +190,11 @@ impl Appender {
     }
 }
 
+/// A store gives as many as it was given. Where one does not, nobody is told that something was kept.
+fn lost() -> Outcome {
+    Outcome::Refused(Failure::new(ErrorCode::Internal, "the event log lost it"))
+}
+
 /// Whether a key was accepted before.
 #[derive(Clone, Copy, Debug)]
 enum Known {
@@ -199,3 +205,7 @@ enum Known {
     /// With the publish of this number among those that are being appended.
     Within(usize),
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

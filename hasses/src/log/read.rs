@@ -2,8 +2,8 @@
 //!
 //! One way serves all who are not live: those who come back with a last event id, those who fell behind, and those who ask
 //! for the newest events of their topics. A slice costs what it gives: the lists of the topics that overlap are merged from
-//! the cursor on. Only where those lists are more than the events behind the cursor (a wide prefix, `*`) these are gone
-//! through instead.
+//! the cursor on. Only where those lists are more than the events behind the cursor, or than a slice may look at (a wide
+//! prefix, `*`), the events are gone through instead.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,7 +20,7 @@ use crate::sse::Rendered;
 const MOST_EVENTS: usize = 64;
 /// Bytes after which a slice ends; what ends it may be larger.
 const MOST_BYTES: usize = 64 * 1024;
-/// Events that one slice looks at where it goes through all of them.
+/// Lists or events that one slice looks at; of events fewer, where they are compared with several patterns.
 const MOST_LOOKS: u64 = 4096;
 
 /// What a subscription is owed.
@@ -60,7 +60,9 @@ enum Way {
 impl Window {
     /// Gives the next events of an ask, in order. What is superseded on a topic of which only the newest counts is left out.
     pub fn read(&self, ask: &Ask<'_>, out: &mut Vec<Rendered>) -> Slice {
-        if ask.after < self.forgotten() {
+        // The newest events of a topic are those that are here: where some leave, nothing is lost that was promised.
+        let promised = ask.newest.map_or(ask.after, |(_, up_to)| up_to.max(ask.after));
+        if promised < self.forgotten() {
             return Slice::Gone;
         }
         let range = (self.behind(ask.after), self.behind(ask.up_to));
@@ -78,9 +80,13 @@ impl Window {
     #[must_use]
     pub fn count(&self, ask: &Ask<'_>) -> u64 {
         let (from, to) = (self.behind(ask.after), self.behind(ask.up_to));
+        let excepted = ask.id.is_some() && self.excepting > 0;
+        if ask.newest.is_none() && ask.patterns.iter().any(is_everything) && !self.has_latest() && !excepted {
+            return to.saturating_sub(from);
+        }
         if let Way::Lists(lists) = self.way(ask, (from, to))
-            && (lists.len() == 1 || self.particular == 0)
-            && (ask.id.is_none() || self.particular == 0)
+            && (lists.len() == 1 || self.in_several == 0)
+            && !excepted
         {
             let counted =
                 |&(key, start): &(ListKey, usize)| self.topics.list(key).before(to).saturating_sub(start) as u64;
@@ -115,7 +121,8 @@ impl Window {
         match self.way(ask, range) {
             Way::Lists(lists) => self.merge(&lists, range.1, visit),
             Way::Scan => {
-                let end = range.1.min(range.0 + MOST_LOOKS);
+                let looks = (MOST_LOOKS / ask.patterns.len().max(1) as u64).max(MOST_EVENTS as u64);
+                let end = range.1.min(range.0 + looks);
                 for place in range.0..end {
                     let Some(entry) = self.at(place) else { break };
                     if self.is_owed(entry, place, ask, range.1) && visit(entry).is_break() {
@@ -129,12 +136,14 @@ impl Window {
 
     fn way(&self, ask: &Ask<'_>, (from, to): (Place, Place)) -> Way {
         let mut found: Vec<(ListKey, usize)> = Vec::new();
-        // Newest events are few of many; those are what lists are for.
-        let most = if ask.newest.is_some() { u64::MAX } else { to.saturating_sub(from) };
+        // To go through an event is to compare it with each pattern.
+        let most = (to.saturating_sub(from) * ask.patterns.len() as u64).min(MOST_LOOKS);
+        let mut visited = 0;
         for pattern in ask.patterns {
-            let everything = parts(pattern) == ("", Kind::Prefix) && ask.newest.is_none();
+            let everything = is_everything(pattern) && ask.newest.is_none();
             let walked = self.topics.names().overlapping(pattern, |key| {
-                if everything || found.len() as u64 > most {
+                visited += 1;
+                if everything || visited > most {
                     return ControlFlow::Break(());
                 }
                 let list = self.topics.list(key);
@@ -197,17 +206,23 @@ impl Window {
         None
     }
 
-    /// Whether an event is for the patterns of an ask, and not superseded on each of the topics by which it is.
+    /// Whether an event is for the patterns of an ask, and counts on one of the topics by which it is.
     fn is_owed(&self, entry: &Entry, place: Place, ask: &Ask<'_>, to: Place) -> bool {
+        let newest = self.newest_bound(ask);
         let mut owed = false;
         entry.lists.each(|key| {
             let list = self.topics.list(key);
             if !owed && ask.patterns.iter().any(|pattern| list.overlaps(pattern)) {
-                owed = !list.is_latest() || list.places().get(list.before(to).wrapping_sub(1)) == Some(&place);
+                let all_count = !list.is_latest() && newest.is_none();
+                owed = all_count || start(list, place, to, newest) == Some(list.before(place));
             }
         });
         owed
     }
+}
+
+fn is_everything(pattern: &TopicPattern) -> bool {
+    parts(pattern) == ("", Kind::Prefix)
 }
 
 /// Where a list begins for places from `from` to before `to`; `None` where nothing of it counts.
@@ -222,3 +237,7 @@ fn start(list: &List, from: Place, to: Place, newest: Option<(usize, Place)>) ->
     }
     (start < end).then_some(start)
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

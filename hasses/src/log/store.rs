@@ -7,9 +7,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hasses_client::wire::{EventId, Publish};
+
+use crate::clock::{Clock, System};
 
 /// What a store does, some time.
 pub type Storing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -81,20 +84,27 @@ impl std::error::Error for StoreError {}
 #[derive(Debug)]
 pub struct Memory {
     newest: EventId,
+    clock: Arc<dyn Clock>,
 }
 
 impl Memory {
     /// A log that is born now.
     #[must_use]
     pub fn new() -> (Self, History) {
-        let birth = EventId { millis: now(), sequence: 0 };
-        (Self { newest: birth }, History { birth, newest: birth, forgotten: birth })
+        Self::with_clock(Arc::new(System::start()))
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> (Self, History) {
+        let birth = EventId { millis: clock.wall(), sequence: 0 };
+        (Self { newest: birth, clock }, History { birth, newest: birth, forgotten: birth })
     }
 }
 
 impl Store for Memory {
     fn append(&mut self, publishes: Vec<Publish>) -> Storing<'_, Result<Vec<Ordered>, StoreError>> {
-        let now = now();
+        let now = self.clock.wall();
         let ordered = publishes.into_iter().map(|publish| {
             self.newest = self.newest.next(now);
             Ordered { id: self.newest, publish, own: true }

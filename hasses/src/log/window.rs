@@ -11,7 +11,7 @@ use hasses_client::wire::{EventId, Publish, PublishKey, SubscriberId};
 
 use super::store::History;
 use super::topics::{ListKey, Place, Topics};
-use crate::config::SlowRule;
+use crate::config::{SlowPolicy, SlowRule};
 use crate::sse::Rendered;
 use crate::wheel::Millis;
 
@@ -53,8 +53,9 @@ pub struct Window {
     retention: Retention,
     rules: Vec<SlowRule>,
     evicted: u64,
-    /// Entries that stand in several lists, or are not for everybody: they make counting more than a subtraction.
-    pub(super) particular: usize,
+    /// Entries that stand in several lists, and entries that are not for everybody: they make counting more than a subtraction.
+    pub(super) in_several: usize,
+    pub(super) excepting: usize,
 }
 
 /// One event.
@@ -100,7 +101,8 @@ impl Window {
             retention,
             rules,
             evicted: 0,
-            particular: 0,
+            in_several: 0,
+            excepting: 0,
         }
     }
 
@@ -119,14 +121,16 @@ impl Window {
         }
         let entry = Entry { id, rendered, lists, except: publish.except.clone(), key, at };
         self.bytes += entry.bytes();
-        self.particular += usize::from(entry.is_particular());
+        self.in_several += usize::from(entry.is_in_several());
+        self.excepting += usize::from(entry.except.is_some());
         self.entries.push_back(entry);
         self.history.newest = id;
     }
 
-    /// All events of a store have been added; this is its history.
+    /// All events of a store have been added; this is its history. What was over a bound may have been let go already.
     pub fn loaded(&mut self, history: History) {
-        self.history = history;
+        let forgotten = history.forgotten.max(self.history.forgotten);
+        self.history = History { forgotten, ..history };
     }
 
     /// Lets go of what is over a bound. Gives the newest event that is gone now, where any is.
@@ -152,11 +156,15 @@ impl Window {
     fn pop(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         entry.lists.each(|list| self.topics.remove_oldest(list, self.first));
-        if let Some(key) = &entry.key {
+        // Where others write to the same store, a later event may have the key as well.
+        if let Some(key) = &entry.key
+            && self.keys.get(key) == Some(&entry.id)
+        {
             self.keys.remove(key);
         }
         self.bytes -= entry.bytes();
-        self.particular -= usize::from(entry.is_particular());
+        self.in_several -= usize::from(entry.is_in_several());
+        self.excepting -= usize::from(entry.except.is_some());
         self.first += 1;
         self.evicted += 1;
         self.history.forgotten = entry.id;
@@ -231,6 +239,11 @@ impl Window {
         self.bytes + self.topics.bytes()
     }
 
+    /// There may be topics of which only the newest event is kept for who is behind.
+    pub(super) fn has_latest(&self) -> bool {
+        self.rules.iter().any(|rule| rule.policy == SlowPolicy::Latest)
+    }
+
     /// The place of the first entry with an id greater than `id`.
     pub(super) fn behind(&self, id: EventId) -> Place {
         if self.history.newest <= id {
@@ -262,8 +275,8 @@ impl Entry {
         size_of::<Self>() + self.rendered.len() + 32 + key + except + lists
     }
 
-    fn is_particular(&self) -> bool {
-        self.except.is_some() || matches!(self.lists, Lists::Several(_))
+    fn is_in_several(&self) -> bool {
+        matches!(self.lists, Lists::Several(_))
     }
 }
 
@@ -281,3 +294,7 @@ impl Lists {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

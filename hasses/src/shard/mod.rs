@@ -10,24 +10,22 @@ mod fan_out;
 mod life;
 mod query;
 mod subscribe;
+mod turn;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
-use std::time::Duration;
 
-use async_channel::{Receiver, Sender, TryRecvError};
-use futures_lite::FutureExt as _;
+use async_channel::{Receiver, Sender};
 use hasses_client::wire::EventId;
 use slab::Slab;
-use smol::Timer;
-use tracing::error;
 
 pub use self::catch_up::Behind;
 use self::drain::Drain;
 use self::fan_out::Company;
+pub use self::turn::Turn;
 use crate::arrival::Newcomer;
 use crate::batch::{Batch, Step};
 use crate::connection::{Connection, Flushed, Phase};
@@ -40,8 +38,6 @@ use crate::shared::Shared;
 use crate::sse::Rendered;
 use crate::wheel::{Millis, Wheel};
 
-/// Messages taken in one turn.
-const MESSAGES: usize = 64;
 /// Subscribers written to in one turn: some milliseconds of work.
 const SLICE: usize = 512;
 /// Bytes read from a socket at one time. A browser's request head has less than 2 KiB.
@@ -78,6 +74,9 @@ pub struct Shard {
     touched: VecDeque<Slot>,
     /// Connections that sent more than one turn reads.
     unread: Vec<u64>,
+    /// What the sockets and the wheel said; empty between two turns.
+    ready: Vec<Ready>,
+    due: Vec<u64>,
     scratch: Box<[u8]>,
     date: Date,
     now: Millis,
@@ -127,6 +126,8 @@ impl Shard {
             wheel: Wheel::new(),
             touched: VecDeque::new(),
             unread: Vec::new(),
+            ready: Vec::new(),
+            due: Vec::new(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             date: Date::default(),
             stamp: 0,
@@ -135,90 +136,6 @@ impl Shard {
             delivered: 0,
             ending: None,
         })
-    }
-
-    /// Serves until it is told to end.
-    pub async fn run(mut self) {
-        let mut timer = Timer::never();
-        let mut timer_at = None;
-        let mut ready = Vec::new();
-        let mut due = Vec::new();
-        loop {
-            self.now = self.shared.millis();
-            let mut busy = self.take_messages();
-            busy |= self.flush_slice();
-            busy |= self.catch_up_slice();
-            busy |= self.drain_slice();
-            if let Err(error) = self.readiness.take(&mut ready) {
-                error!("asking for ready sockets failed: {error}");
-            }
-            if !self.unread.is_empty() {
-                ready.extend(self.unread.drain(..).map(|key| Ready { key, read: true, write: false }));
-                once_each(&mut ready);
-            }
-            busy |= !ready.is_empty();
-            for Ready { key, read, write } in ready.drain(..) {
-                self.on_ready(key, read, write);
-            }
-            self.wheel.advance(self.now, &mut due);
-            due.drain(..).for_each(|key| self.on_timer(key));
-            self.count_deliveries();
-            if let Some(deadline) = self.ending
-                && (self.connections.is_empty() || self.now >= deadline)
-            {
-                return self.close_all();
-            }
-            if busy {
-                continue;
-            }
-            let next = self.wheel.next_due().into_iter().chain(self.ending).chain(self.next_drained()).min();
-            if next != timer_at {
-                timer_at = next;
-                timer = match next {
-                    Some(at) => Timer::at(self.shared.started + Duration::from_millis(at)),
-                    None => Timer::never(),
-                };
-            }
-            let message = async {
-                match self.messages.recv().await {
-                    Ok(message) => Some(message),
-                    Err(_) if self.ending.is_some() => std::future::pending().await,
-                    Err(_) => Some(Message::End),
-                }
-            };
-            let readable = async {
-                if let Err(error) = self.readiness.wait().await {
-                    error!("waiting for ready sockets failed: {error}");
-                }
-                None
-            };
-            let expired = async {
-                (&mut timer).await;
-                None
-            };
-            if let Some(message) = message.or(readable).or(expired).await {
-                self.now = self.shared.millis();
-                self.on_message(message);
-            } else {
-                timer_at = timer_at.filter(|&at| self.shared.millis() < at);
-            }
-        }
-    }
-
-    fn take_messages(&mut self) -> bool {
-        for taken in 0..MESSAGES {
-            match self.messages.try_recv() {
-                Ok(message) => self.on_message(message),
-                Err(TryRecvError::Empty) => return taken > 0,
-                Err(TryRecvError::Closed) => {
-                    if self.ending.is_none() {
-                        self.on_message(Message::End);
-                    }
-                    return taken > 0;
-                }
-            }
-        }
-        true
     }
 
     fn on_message(&mut self, message: Message) {
@@ -342,20 +259,6 @@ impl Shard {
             self.shared.counters.deliveries.fetch_add(std::mem::take(&mut self.delivered), Relaxed);
         }
     }
-}
-
-/// Joins what happened to one socket: whoever sends without end is reported by the kernel as well as kept in mind, and would
-/// have one more turn each time.
-fn once_each(ready: &mut Vec<Ready>) {
-    ready.sort_unstable_by_key(|it| it.key);
-    ready.dedup_by(|again, first| {
-        let same = again.key == first.key;
-        if same {
-            first.read |= again.read;
-            first.write |= again.write;
-        }
-        same
-    });
 }
 
 fn flush_counted(connection: &mut Connection, pool: &mut Pool, now: Millis) -> (Flushed, u64) {
