@@ -6,14 +6,16 @@
 
 use std::fmt::Write as _;
 
-use hasses::http::{Query, parse_query};
+use hasses::http::{LastEventId, Query, QueryLimits, parse_query};
 use hasses_client::wire::TopicPattern;
 use libfuzzer_sys::fuzz_target;
 
 const MAX_TOPICS: usize = 8;
+const MAX_REPLAY: usize = 100;
+const LIMITS: QueryLimits = QueryLimits { topics: MAX_TOPICS, replay: MAX_REPLAY };
 
 fuzz_target!(|query: &str| {
-    let parsed = match parse_query(query, MAX_TOPICS) {
+    let parsed = match parse_query(query, LIMITS) {
         Ok(parsed) => parsed,
         Err(refusal) => {
             assert!(!refusal.text.is_empty() && !refusal.text.contains(char::is_control), "{:?}", refusal.text);
@@ -31,16 +33,28 @@ fuzz_target!(|query: &str| {
         assert!(!id.to_string().contains(char::is_control), "{id}");
     }
 
+    assert!(parsed.replay.is_none_or(|replay| (1..=MAX_REPLAY).contains(&replay)), "{:?}", parsed.replay);
+
     let names: Vec<String> = parsed.patterns.iter().map(|pattern| escaped(&pattern.to_string())).collect();
     let id = parsed.id.as_ref().map_or_else(String::new, |id| format!("&id={}", escaped(&id.to_string())));
-    for rewritten in [format!("subscribe={}{id}", names.join("-")), format!("topic={}{id}", names.join("&topic="))] {
-        let again = parse_query(&rewritten, MAX_TOPICS).unwrap_or_else(|refusal| panic!("{rewritten}: {refusal:?}"));
+    let last = match parsed.last_event_id {
+        Some(LastEventId::Id(last)) => format!("&last-event-id={}", escaped(&last.to_string())),
+        Some(LastEventId::Foreign) => "&last-event-id=foreign".to_owned(),
+        None => String::new(),
+    };
+    let replay = parsed.replay.map_or_else(String::new, |replay| format!("&replay={replay}"));
+    let rest = format!("{id}{last}{replay}&notices={}", u8::from(parsed.notices));
+    for rewritten in [format!("subscribe={}{rest}", names.join("-")), format!("topic={}{rest}", names.join("&topic="))]
+    {
+        let again = parse_query(&rewritten, LIMITS).unwrap_or_else(|refusal| panic!("{rewritten}: {refusal:?}"));
         assert_eq!(meaning(&again), meaning(&parsed), "{rewritten}");
     }
 });
 
-fn meaning(query: &Query) -> (&[TopicPattern], Option<String>) {
-    (&query.patterns, query.id.as_ref().map(ToString::to_string))
+type Meaning<'a> = (&'a [TopicPattern], Option<String>, Option<LastEventId>, Option<usize>, bool);
+
+fn meaning(query: &Query) -> Meaning<'_> {
+    (&query.patterns, query.id.as_ref().map(ToString::to_string), query.last_event_id, query.replay, query.notices)
 }
 
 fn escaped(text: &str) -> String {

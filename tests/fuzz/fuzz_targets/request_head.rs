@@ -6,10 +6,11 @@
 #![no_main]
 
 use hasses::config::Cors;
-use hasses::http::{Decision, Endpoint, Method, Parsed, Request, Room, decide, parse_head};
+use hasses::http::{Decision, Endpoint, Method, Outlook, Parsed, QueryLimits, Request, Room, decide, parse_head};
 use libfuzzer_sys::fuzz_target;
 
 const MAX_TOPICS: usize = 8;
+const LIMITS: QueryLimits = QueryLimits { topics: MAX_TOPICS, replay: 100 };
 const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 
 fuzz_target!(|input: &[u8]| {
@@ -85,7 +86,7 @@ fn unambiguous(head: &[u8], request: &Request<'_>) {
 
 fn answered(request: &Request<'_>) {
     for (endpoint, room) in endpoints().into_iter().flat_map(|it| [(it.clone(), Room::Free), (it, Room::Full(5000))]) {
-        match decide(request, &endpoint, || room, MAX_TOPICS, DATE) {
+        match decide(request, &endpoint, || room, Outlook::Serving, LIMITS, DATE) {
             Decision::Subscribe(subscription) => {
                 assert!(request.path == endpoint.path && request.method == Method::Get, "{request:?}");
                 assert!((1..=MAX_TOPICS).contains(&subscription.patterns.len()), "{:?}", subscription.patterns);
