@@ -21,8 +21,7 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::options::Options;
 use crate::wire::{
-    ClientList, ClientsQuery, Disconnect, EventId, LogLevel, Pong, Published, StatusReport, TopicList,
-    TopicsQuery,
+    ClientList, ClientsQuery, Disconnect, EventId, LogLevel, Pong, Published, StatusReport, TopicList, TopicsQuery,
 };
 
 /// A connection to the daemon that many threads may call at once. Cloning is cheap, and all clones share the connection.

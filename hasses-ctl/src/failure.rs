@@ -130,8 +130,9 @@ impl From<Error> for Failure {
             Error::Invalid(failure) | Error::Refused(failure) => failure.into(),
             Error::FateUnknown { .. } => Self::fate_unknown(error.to_string())
                 .advise("look at what the daemon says (`hasses-ctl status`) before you do it again"),
-            Error::QueueFull { .. } => Self::unreachable(error.to_string())
-                .advise("the daemon takes in less than is sent to it: see its log"),
+            Error::QueueFull { .. } => {
+                Self::unreachable(error.to_string()).advise("the daemon takes in less than is sent to it: see its log")
+            }
             Error::Unreachable { .. } => {
                 Self::unreachable(error.to_string()).advise("the daemon was there a moment ago: see its log")
             }

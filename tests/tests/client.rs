@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failure of that test")]
 
 use std::future::Future;
+use std::io::{self, Read};
+use std::iter;
+use std::net::Shutdown;
 use std::ops::ControlFlow;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::pin;
 use std::process::Command;
@@ -12,7 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use hasses_client::{
-    Client, ClientsQuery, Disconnect, Error, ErrorCode, LogLevel, Message, Options, TopicPattern, TopicsQuery, blocking,
+    Client, ClientsQuery, Delivery, Disconnect, Error, ErrorCode, LogLevel, Message, Options, TopicPattern,
+    TopicsQuery, blocking,
 };
 use hasses_tests::{Publisher, Running, Subscriber, TestDaemon, binary};
 use rustix::process::Signal;
@@ -198,11 +202,8 @@ fn a_client_comes_back_to_a_daemon_that_was_started_anew() {
         first.signal(Signal::KILL);
         drop(first);
         let second = mortal.start();
-        // One call may have been under way to the dead one: it says that nobody knows what became of it.
-        let published = match client.publish("t", "y").await {
-            Err(Error::FateUnknown { .. }) => client.publish("t", "y").await.unwrap(),
-            other => other.unwrap(),
-        };
+        // It may have been written to the dead one first.
+        let published = client.publish("t", "y").await.unwrap();
         assert!(published.id > before, "the clock went on");
         let address = second.said("subscribers: http://");
         let mut subscriber = Subscriber::connect(address.trim_end_matches("/sse"), "subscribe=t");
@@ -212,13 +213,31 @@ fn a_client_comes_back_to_a_daemon_that_was_started_anew() {
 }
 
 #[test]
-fn a_publish_whose_answer_was_lost_has_an_unknown_fate_and_the_client_goes_on() {
+fn a_publish_whose_answer_was_lost_is_made_again_and_happens_once() {
     under_both(|| async {
         let daemon = TestDaemon::start();
         let mut subscriber = daemon.subscribe("subscribe=t");
         let lossy = daemon.folder().join("lossy.sock");
-        lose_answers(&lossy, &daemon.folder().join("control.sock"));
+        lose_answers(&lossy, &daemon.folder().join("control.sock"), 3);
         let client = Client::connect(&format!("unix://{}", lossy.display())).await.unwrap();
+        assert_eq!(client.publish("t", "answered").await.unwrap().matched, 1);
+        let published = client.publish("t", "LOST").await.unwrap();
+        assert!(published.duplicate, "the daemon knew it");
+        assert_eq!(published.id, client.position().await.unwrap(), "the first one's id");
+        assert_eq!(client.publish("t", "afterwards").await.unwrap().matched, 1);
+        assert_eq!([(); 3].map(|()| subscriber.data()), ["answered", "LOST", "afterwards"]);
+    });
+}
+
+#[test]
+fn with_at_most_once_a_publish_whose_answer_was_lost_has_an_unknown_fate_and_the_client_goes_on() {
+    under_both(|| async {
+        let daemon = TestDaemon::start();
+        let mut subscriber = daemon.subscribe("subscribe=t");
+        let lossy = daemon.folder().join("lossy.sock");
+        lose_answers(&lossy, &daemon.folder().join("control.sock"), 1);
+        let options = Options::default().delivery(Delivery::AtMostOnce);
+        let client = Client::connect_with(&format!("unix://{}", lossy.display()), options).await.unwrap();
         assert_eq!(client.publish("t", "answered").await.unwrap().matched, 1);
         let error = client.publish("t", "LOST").await.unwrap_err();
         assert!(matches!(error, Error::FateUnknown { .. }) && error.was_sent(), "{error}");
@@ -231,8 +250,94 @@ fn a_publish_whose_answer_was_lost_has_an_unknown_fate_and_the_client_goes_on() 
     });
 }
 
-/// Stands between client and daemon, and hangs up when the daemon has answered a command that holds `LOST`.
-fn lose_answers(path: &Path, daemon: &Path) {
+#[test]
+fn over_a_connection_that_breaks_anywhere_every_publish_arrives_once_and_in_its_tasks_order() {
+    const TASKS: usize = 4;
+    const EACH: usize = 60;
+    async fn publish_all(client: Client, task: usize) {
+        for nth in 0..EACH {
+            client.publish("t", format!("{task} {nth}")).await.unwrap();
+        }
+    }
+    let run = |spawn_all: &dyn Fn(Client)| {
+        let daemon = TestDaemon::start();
+        let mut subscriber = daemon.subscribe("subscribe=t");
+        let frail = daemon.folder().join("frail.sock");
+        // From the middle of the greeting to some dozens of publishes, and to as many answers.
+        let cuts = (0..30).map(|nth| (nth * 211 % 3000, nth * 137 % 1500)).collect();
+        break_connections(&frail, &daemon.folder().join("control.sock"), cuts);
+        let options = Options::default()
+            .backoff_min(Duration::from_millis(1))
+            .backoff_max(Duration::from_millis(5))
+            .call_timeout(Duration::from_secs(60));
+        let url = format!("unix://{}", frail.display());
+        spawn_all(smol::block_on(async {
+            loop {
+                // The first connection is the program's own to make again.
+                if let Ok(client) = Client::connect_with(&url, options.clone()).await {
+                    break client;
+                }
+            }
+        }));
+        let mut next = [0; TASKS];
+        for _ in 0..TASKS * EACH {
+            let data = subscriber.data();
+            let (task, nth) = data.split_once(' ').unwrap();
+            let expected = &mut next[task.parse::<usize>().unwrap()];
+            assert_eq!(nth, expected.to_string(), "of task {task}");
+            *expected += 1;
+        }
+        let status = daemon.status();
+        assert_eq!(status.messages_total, (TASKS * EACH) as u64, "and nothing more came");
+        assert!(status.duplicates_total > 0, "some had to be made again");
+    };
+    run(&|client| {
+        smol::block_on(async {
+            let executor = smol::LocalExecutor::new();
+            let tasks: Vec<_> = (0..TASKS).map(|task| executor.spawn(publish_all(client.clone(), task))).collect();
+            executor
+                .run(async {
+                    for task in tasks {
+                        task.await;
+                    }
+                })
+                .await;
+        });
+    });
+    run(&|client| {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(publish_all(client.clone(), task))).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    });
+}
+
+/// Stands between client and daemon, and breaks one connection after the other when so many bytes have gone to the daemon, or
+/// so many have come from it. The connections behind those last.
+fn break_connections(path: &Path, daemon: &Path, cuts: Vec<(u64, u64)>) {
+    let listener = UnixListener::bind(path).unwrap();
+    let daemon = daemon.to_owned();
+    // Ends with the test program.
+    thread::spawn(move || {
+        let cuts = cuts.into_iter().chain(iter::repeat((u64::MAX, u64::MAX)));
+        for (client, (there, back)) in listener.incoming().zip(cuts) {
+            let ends = [client.unwrap(), UnixStream::connect(&daemon).unwrap()];
+            for (from, to, most) in [(0, 1, there), (1, 0, back)] {
+                let [from, mut to] = [&ends[from], &ends[to]].map(|end| end.try_clone().unwrap());
+                thread::spawn(move || {
+                    // A connection that breaks on its own breaks as well.
+                    let _ = io::copy(&mut Read::by_ref(&mut &from).take(most), &mut to);
+                    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                });
+            }
+        }
+    });
+}
+
+/// Stands between client and daemon, and hangs up when the daemon has answered a command that holds `LOST`, so many times.
+fn lose_answers(path: &Path, daemon: &Path, mut times: u32) {
     let listener = UnixListener::bind(path).unwrap();
     let daemon = daemon.to_owned();
     // Ends with the test program.
@@ -243,7 +348,8 @@ fn lose_answers(path: &Path, daemon: &Path) {
             while let Some(command) = client.next_line() {
                 daemon.write(&command);
                 let answer = daemon.line();
-                if command.contains("LOST") {
+                if times > 0 && command.contains("LOST") {
+                    times -= 1;
                     break;
                 }
                 client.write(answer);

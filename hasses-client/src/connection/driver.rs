@@ -111,9 +111,17 @@ impl Driver {
         session.expire(now)?;
         self.queue.take(&mut self.waiting, now);
         let after = self.options.call_timeout;
-        expire(&mut self.waiting, now, || Error::TimedOut { after },  || {
-            io::Error::new(io::ErrorKind::TimedOut, "the connection was lost, and there was no time to send it again")
-        });
+        expire(
+            &mut self.waiting,
+            now,
+            || Error::TimedOut { after },
+            || {
+                io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the connection was lost, and there was no time to send it again",
+                )
+            },
+        );
         session.flush(&mut self.waiting, now)
     }
 

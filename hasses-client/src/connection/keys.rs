@@ -74,7 +74,9 @@ mod tests {
         let clients: Vec<_> = (0..100).map(|_| Keys::new().unwrap()).collect();
         let keys: Vec<String> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| clients.iter().flat_map(|keys| (0..200).map(|_| keys.next())).collect::<Vec<_>>()))
+                .map(|_| {
+                    scope.spawn(|| clients.iter().flat_map(|keys| (0..200).map(|_| keys.next())).collect::<Vec<_>>())
+                })
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });

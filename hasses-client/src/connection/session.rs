@@ -245,7 +245,8 @@ impl Session {
 
     /// When [`Session::expire`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let call = self.unanswered.iter().find(|unanswered| !unanswered.over).map(|unanswered| unanswered.call.deadline);
+        let call =
+            self.unanswered.iter().find(|unanswered| !unanswered.over).map(|unanswered| unanswered.call.deadline);
         let aside = self.aside.front().map(|call| call.deadline);
         [self.silence(), call, aside].into_iter().flatten().min()
     }

@@ -330,8 +330,12 @@ fn a_daemon_that_is_ending_is_left_once_it_has_answered_and_gets_nothing_more() 
     assert_eq!(reason.to_string(), "the daemon answered internal: the daemon is ending");
     session.lose(&reason, &mut waiting);
     let kept: Vec<_> = waiting.iter().map(|call| (Command::read_line(&call.line).unwrap(), call.open)).collect();
-    let [(Command::Publish(b), true), (Command::Publish(c), true), (Command::Publish(d), false), (Command::Publish(e), false)] =
-        kept.as_slice()
+    let [
+        (Command::Publish(b), true),
+        (Command::Publish(c), true),
+        (Command::Publish(d), false),
+        (Command::Publish(e), false),
+    ] = kept.as_slice()
     else {
         panic!("{kept:?}")
     };

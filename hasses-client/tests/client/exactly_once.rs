@@ -36,8 +36,12 @@ fn cut() -> impl Strategy<Value = Cut> {
 fn run() -> impl Strategy<Value = Run> {
     let tasks = prop::collection::vec((1_usize..40, 1_usize..12), 1..5);
     let cuts = prop::collection::vec(cut(), 0..12);
-    (tasks, cuts, prop_oneof![Just(3_usize), Just(1024)], any::<bool>())
-        .prop_map(|(tasks, cuts, queue, tcp)| Run { tasks, cuts, queue, tcp })
+    (tasks, cuts, prop_oneof![Just(3_usize), Just(1024)], any::<bool>()).prop_map(|(tasks, cuts, queue, tcp)| Run {
+        tasks,
+        cuts,
+        queue,
+        tcp,
+    })
 }
 
 impl Run {
@@ -140,7 +144,14 @@ proptest! {
 #[test]
 fn it_holds_under_tokio_and_for_threads() {
     let cuts = || {
-        vec![Cut::Unread(7), Cut::Unanswered(3), Cut::Late(5), Cut::WithinLine(0), Cut::WithinAnswer(9), Cut::Ending(11)]
+        vec![
+            Cut::Unread(7),
+            Cut::Unanswered(3),
+            Cut::Late(5),
+            Cut::WithinLine(0),
+            Cut::WithinAnswer(9),
+            Cut::Ending(11),
+        ]
     };
     let daemon = Daemon::tcp();
     let url = daemon.url();

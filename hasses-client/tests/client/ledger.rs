@@ -55,11 +55,7 @@ impl Log {
         } else {
             self.events.push(publish);
         }
-        Reply::Published(Published {
-            id: EventId { millis: 1, sequence },
-            matched: u64::from(!duplicate),
-            duplicate,
-        })
+        Reply::Published(Published { id: EventId { millis: 1, sequence }, matched: u64::from(!duplicate), duplicate })
     }
 
     pub(crate) fn carry_out(&mut self, command: Command) -> Reply {

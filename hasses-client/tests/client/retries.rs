@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
+use hasses_client::blocking::Client;
 use hasses_client::wire::{Command, Failure, Publish, Published, Reply};
-use hasses_client::{Client, Error, ErrorCode, EventId, Message};
+use hasses_client::{Error, ErrorCode, EventId, Message};
 use smol::block_on;
 
 use crate::daemon::{Daemon, Peer, answer_to, brisk, connected, pong, published, wait_until};
@@ -79,10 +80,10 @@ fn no_two_publishes_of_any_client_have_the_same_key() {
             })
             .into_iter()
             .collect();
-        let sending: Vec<_> =
-            clients.map(|client| scope.spawn(|| (0..100).for_each(|_| drop(client.publish("a", "x").unwrap())))).into();
+        let publish = |client: &Client, data: &str| assert_eq!(client.publish("a", data).unwrap().matched, 1);
+        let sending = clients.map(|client| scope.spawn(move || (0..100).for_each(|_| publish(client, "x"))));
         sending.into_iter().for_each(|thread| thread.join().unwrap());
-        [&first, &second].into_iter().for_each(|client| drop(client.publish("a", "last").unwrap()));
+        [&first, &second].into_iter().for_each(|client| publish(client, "last"));
         let keys: Vec<_> = seen.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert_eq!((keys.len(), keys.iter().collect::<HashSet<_>>().len()), (302, 302));
     });
@@ -170,7 +171,7 @@ fn a_publish_that_nobody_waits_for_any_more_is_not_made_again() {
     let daemon = Daemon::unix();
     let url = daemon.url();
     let (client, mut peer) = thread::scope(|scope| {
-        let client = scope.spawn(|| block_on(Client::connect_with(&url, brisk())).unwrap());
+        let client = scope.spawn(|| block_on(hasses_client::Client::connect_with(&url, brisk())).unwrap());
         let peer = daemon.welcome();
         (client.join().unwrap(), peer)
     });

@@ -97,8 +97,14 @@ fn addressed(arguments: &Send, data: String) -> Message {
 }
 
 fn sent(published: &Published) -> String {
-    let again = if published.duplicate { ", which had been sent already" } else { "" };
-    format!("{} to {}{again}\n", published.id, counted(published.matched, "subscriber"))
+    if published.duplicate {
+        // Its connection was lost before the answer came, and the answer to the second attempt counts nobody.
+        return format!(
+            "{}, which an earlier attempt had sent, so to how many subscribers is not known\n",
+            published.id
+        );
+    }
+    format!("{} to {}\n", published.id, counted(published.matched, "subscriber"))
 }
 
 /// What became of the lines.

@@ -3,7 +3,7 @@
 use std::io::{Seek as _, Write as _};
 use std::process::Stdio;
 
-use hasses_client::wire::{Command, ErrorCode, Failure, Reply};
+use hasses_client::wire::{Command, ErrorCode, EventId, Failure, Published, Reply};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Then, published};
@@ -144,9 +144,34 @@ fn a_lost_daemon_ends_the_lines_and_their_fate_is_said_to_be_unknown() {
 }
 
 #[test]
-fn a_single_message_of_unknown_fate_is_not_reported_as_refused() {
-    let daemon = Daemon::start(|_| Then::HangUp);
+fn a_message_whose_connection_was_lost_is_sent_again_with_its_key() {
+    let mut losses = 0;
+    let daemon = Daemon::start(move |_| {
+        losses += 1;
+        let id = EventId { millis: 1000, sequence: 1 };
+        if losses <= 2 {
+            Then::HangUp
+        } else {
+            Then::Answer(Reply::Published(Published { id, matched: 0, duplicate: true }))
+        }
+    });
     let run = run(&["send", "room", "hi", "--control", &daemon.url]);
-    assert_eq!((run.code, run.out.as_str()), (3, ""));
-    assert!(run.err.starts_with("error: sent, but whether it was carried out is not known"), "{}", run.err);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(run.out, "1000-1, which an earlier attempt had sent, so to how many subscribers is not known\n");
+    let first = daemon.next_publish();
+    assert!(first.key.is_some());
+    assert_eq!([daemon.next_publish(), daemon.next_publish()], [first.clone(), first]);
+}
+
+#[test]
+fn an_event_that_was_not_stored_says_whose_disk_it_is() {
+    let daemon =
+        Daemon::start(|_| Then::Answer(Reply::Failed(Failure::new(ErrorCode::NotStored, "no space left on device"))));
+    let run = run(&["send", "room", "hi", "--control", &daemon.url]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""));
+    assert!(
+        run.err.starts_with("error: no space left on device\n  the disk with the daemon's --log-dir is full"),
+        "{}",
+        run.err
+    );
 }
