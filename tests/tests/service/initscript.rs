@@ -17,11 +17,12 @@ struct Init {
 
 impl Init {
     fn run(&self, verb: &str) -> Finished {
+        self.run_with("hasses.conf", verb)
+    }
+
+    fn run_with(&self, config: &str, verb: &str) -> Finished {
         let mut command = Command::new("/bin/sh");
-        command
-            .args([SCRIPT, verb])
-            .env("HASSES_DAEMON", binary("hasses"))
-            .env("HASSES_CONFIG", self.path("hasses.conf"));
+        command.args([SCRIPT, verb]).env("HASSES_DAEMON", binary("hasses")).env("HASSES_CONFIG", self.path(config));
         finish(command.env("HASSES_PIDFILE", self.path("hasses.pid")))
     }
 
@@ -89,4 +90,48 @@ fn it_starts_reloads_restarts_and_stops() {
     fs::write(init.path("hasses.conf"), "-p=x\n").unwrap();
     let failed = init.run("start");
     assert!(failed.code == 1 && failed.stderr.contains("\"x\" is no port number"), "{failed:?}");
+}
+
+#[test]
+fn it_takes_modern_settings_as_well_and_keeps_events_over_a_restart() {
+    if required("start-stop-daemon").is_none() {
+        return;
+    }
+    adopt_orphans();
+    let init = Init { folder: tempfile::tempdir().unwrap() };
+    let start = || {
+        let port = free_port();
+        let [fifo, log, events] = ["fifo", "hasses.log", "events"].map(|name| init.path(name).display().to_string());
+        let text = format!(
+            "listen = [\"127.0.0.1:{port}\"]\ncontrol = [\"fifo://{fifo}\"]\nlog-file = \"{log}\"\nlog-dir = \"{events}\"\n"
+        );
+        fs::write(init.path("hasses.toml"), text).expect("a file");
+        let started = init.run_with("hasses.toml", "start");
+        if started.code != 0 {
+            assert!(started.stderr.contains("Address already in use"), "{started:?}");
+            return None;
+        }
+        Some((init.adopt(), format!("127.0.0.1:{port}")))
+    };
+    let started = || (0..20).find_map(|_| start()).expect("a free port in 20 attempts");
+    let ask = |address: &str, query: &str| {
+        let mut stream = Stream::connect(address);
+        stream.send(format!("GET /sse?subscribe=t{query} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        stream
+    };
+
+    let (mut daemon, address) = started();
+    let mut subscriber = ask(&address, "").subscribed();
+    fs::write(init.path("fifo"), "t=kept\n").unwrap();
+    assert_eq!(subscriber.data(), "kept");
+    drop(subscriber);
+    let stopped = std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| init.run_with("hasses.toml", "stop"));
+        assert_eq!(daemon.exit_code(), 0);
+        stopping.join().expect("it ended")
+    });
+    assert_eq!((stopped.code, stopped.stdout.as_str()), (0, "hasses stopped\n"), "{}", stopped.stderr);
+
+    let (_daemon, address) = started();
+    assert_eq!(ask(&address, "&replay=1").begun().data(), "kept");
 }
