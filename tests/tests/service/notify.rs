@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 
-use hasses_tests::{DEADLINE, Publisher, Running, Subscriber, binary, wait_for, wait_for};
+use hasses_tests::{DEADLINE, Publisher, Running, Subscriber, binary, wait_for};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
