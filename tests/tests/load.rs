@@ -85,7 +85,7 @@ fn five_hundred_stalled_subscribers_use_little_of_the_machines_memory_hold_up_no
     assert_eq!((status.subscribers, status.behind), (STALLED + 1, 0));
     assert!(status.queued_bytes > STALLED * MEBIBYTE / 16, "only {} bytes wait: who stalls?", status.queued_bytes);
     assert_is_little("while events wait for them");
-    // Now they would be: nothing waits but what a socket has a part of, however much is published.
+    // Now they would be: no more waits than what a socket has a part of, however much is published.
     for more in [1, 4] {
         flood(&mut publisher, more * MEBIBYTE);
         let status = publisher.status();

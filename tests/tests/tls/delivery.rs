@@ -176,7 +176,8 @@ fn reads_late(outbox: usize, behind: u64) {
     let status = publisher.status();
     assert_eq!(status.behind, behind);
     assert!(behind == 1 || status.queued_bytes > 300_000, "it does stall: {}", status.queued_bytes);
-    assert!(behind == 0 || status.queued_bytes < 2_000, "what the log has need not wait: {}", status.queued_bytes);
+    // No more than what is read from the log in one go.
+    assert!(behind == 0 || status.queued_bytes < 70_000, "what the log has need not wait: {}", status.queued_bytes);
     (0..500).for_each(|nth| assert_eq!(late.data(), format!("{nth} {filler}")));
     let status = wait_for("it to be live", || Some(publisher.status()).filter(|status| status.behind == 0));
     assert_eq!((status.queued_bytes, status.behind_total, status.caught_up_total), (0, behind, behind));
