@@ -252,7 +252,8 @@ impl Daemon {
     }
 
     fn end(&mut self) {
-        self.shared.drained_at.fetch_max(self.shared.millis().max(1), Relaxed);
+        // Also where a drain is cut short: nobody has to wait for the end of it.
+        self.shared.drained_at.store(self.shared.millis().max(1), Relaxed);
         drop(self.stop.take());
         join_threads(self.control.take());
         // Whoever shakes hands now wants to be told to come back later, too.

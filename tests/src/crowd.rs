@@ -35,7 +35,8 @@ struct Member {
 }
 
 impl Crowd {
-    /// Connects so many subscribers, who are not told where they stand since that is not the same for all, and waits until each has its first comment.
+    /// Connects so many subscribers, and waits until each has its first comment. They are not told where they stand, since that
+    /// may not be the same for all.
     ///
     /// # Panics
     /// One of them is not served.

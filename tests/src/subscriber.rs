@@ -182,7 +182,24 @@ impl Stream {
             subscriber.verdict = Some(Event::parse(&chunk).data);
             chunk = subscriber.chunk().expect("a stream that goes on");
         }
-        assert!(chunk.starts_with("event: hasses.cursor\nid: "), "{chunk:?}");
+        assert!(position(&chunk).is_some(), "no cursor event: {chunk:?}");
+        subscriber
+    }
+
+    /// The same as [`subscribed`](Self::subscribed) behind a proxy, which may put what it gets together into one chunk.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn subscribed_through(mut self) -> Subscriber {
+        let head = self.read_to("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        let mut subscriber = Subscriber { stream: self, head, verdict: None };
+        let mut text = String::new();
+        while !text.ends_with("\n\n") {
+            text += &subscriber.chunk().expect("a stream that goes on");
+        }
+        assert!(text.strip_prefix(":\n").and_then(position).is_some(), "no cursor event: {text:?}");
         subscriber
     }
 
@@ -301,6 +318,15 @@ impl Subscriber {
         }
     }
 
+    /// The event that tells where it stands, which must be the next chunk; gives the id.
+    ///
+    /// # Panics
+    /// Something else comes.
+    pub fn cursor(&mut self) -> String {
+        let chunk = self.chunk().expect("a stream that goes on");
+        position(&chunk).unwrap_or_else(|| panic!("no cursor event: {chunk:?}")).to_owned()
+    }
+
     /// The data of the next event.
     pub fn data(&mut self) -> String {
         self.event().data
@@ -325,6 +351,18 @@ impl Subscriber {
         while let Some(chunk) = self.chunk() {
             assert!(is_own(&chunk), "the end of the stream was expected: {chunk:?}");
         }
+    }
+
+    /// Waits for the end of a stream whose daemon ends: when to come back, the last chunk, then that of the connection. Gives
+    /// the milliseconds.
+    ///
+    /// # Panics
+    /// Anything else comes.
+    pub fn ends_with_retry(&mut self) -> u64 {
+        let chunk = self.chunk().expect("a reconnection time before the end");
+        let time = chunk.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n\n")?.parse().ok());
+        assert_eq!(self.chunk(), None, "it is the last chunk but one");
+        time.unwrap_or_else(|| panic!("no reconnection time: {chunk:?}"))
     }
 
     /// The connection beneath.
@@ -370,6 +408,12 @@ impl Event {
         event.data = data.join("\n");
         event
     }
+}
+
+/// The id in an event that tells where a subscriber stands, which has exactly that.
+fn position(chunk: &str) -> Option<&str> {
+    let id = chunk.strip_prefix("event: hasses.cursor\nid: ")?.strip_suffix("\ndata: {}\n\n")?;
+    (!id.contains('\n')).then_some(id)
 }
 
 /// Whether a chunk was not published by anybody: a comment, an event of the daemon's own, a reconnection time.

@@ -58,6 +58,16 @@ async fn every_call(daemon: &TestDaemon, client: &Client) {
     let event = other.event();
     assert_eq!((event.data.as_str(), event.event.as_str(), event.retry.as_str()), ("12:00", "tick", "700"));
 
+    let order = Message::new("room1", "order").key(format!("order after {}", published.id));
+    let first = client.send(order.clone()).await.unwrap();
+    assert_eq!((first.matched, first.duplicate), (2, false));
+    let again = client.send(order).await.unwrap();
+    assert_eq!((again.id, again.matched, again.duplicate), (first.id, 0, true));
+    assert_eq!(
+        [&mut subscriber, &mut other].map(Subscriber::event).map(|event| event.id),
+        [first.id.to_string(), first.id.to_string()]
+    );
+
     let status = client.status().await.unwrap();
     assert_eq!((status.subscribers, status.position), (2, client.position().await.unwrap()));
     let clients = client.clients(ClientsQuery { limit: Some(1), ..ClientsQuery::default() }).await.unwrap();
@@ -158,9 +168,6 @@ fn what_is_refused_concerns_only_its_call() {
     under_both(|| async {
         let daemon = TestDaemon::with(|config| config.limits.max_message = 1000);
         let client = Client::connect(&unix(&daemon)).await.unwrap();
-        let first = client.send(Message::new("t", "x").key("order-17")).await.unwrap();
-        let again = client.send(Message::new("t", "x").key("order-17")).await.unwrap();
-        assert_eq!((again.id, again.duplicate), (first.id, true));
         let refused = client.publish("t", "x".repeat(2000)).await.unwrap_err();
         assert!(matches!(&refused, Error::Refused(failure) if failure.code == ErrorCode::TooLarge), "{refused}");
         let before = daemon.status().refused_commands_total;

@@ -176,10 +176,12 @@ fn ping_and_position_answer() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(said(&daemon, &["ping"]), format!("hasses {version} is there, protocol 1\n"));
     assert_eq!(json(&daemon, &["ping"]), json!({"ok": true, "version": version, "protocol": 1}));
-    let birth = daemon.status().position;
-    assert_eq!(said(&daemon, &["position"]), format!("{birth}\n"));
+    let born = daemon.status().position;
+    assert_eq!(said(&daemon, &["position"]), format!("{born}\n"));
     daemon.publisher().publish("a", "hi");
-    assert_eq!(said(&daemon, &["position"]), format!("{}\n", daemon.status().position));
+    let newest = daemon.status().position;
+    assert!(newest > born, "{newest} does not follow {born}");
+    assert_eq!(said(&daemon, &["position"]), format!("{newest}\n"));
 }
 
 #[test]

@@ -361,6 +361,37 @@ fn whoever_is_slow_within_the_outbox_is_not_behind() {
 }
 
 #[test]
+fn whoever_reads_from_the_log_misses_nothing_while_all_outboxes_together_are_full() {
+    let daemon = TestDaemon::with(|config| {
+        config.limits.outbox_total = 64 * 1024;
+        config.limits.send_buffer = 16 * 1024;
+        config.shards = 1;
+    });
+    let mut publisher = daemon.publisher();
+    let born = publisher.status().position;
+    let mut stalled = daemon.connect();
+    stalled.bound_unread(4 * 1024);
+    stalled.send("GET /sse?subscribe=large HTTP/1.1\r\nHost: x\r\n\r\n");
+    let _stalled = stalled.subscribed();
+    // One event always fits, and leaves no room for any other.
+    assert_eq!(publisher.publish("large", &"x".repeat(500_000)), 1);
+    assert!(publisher.status().queued_bytes > 2 * 64 * 1024);
+    for nth in 0..200 {
+        publisher.publish("a", &nth.to_string());
+    }
+    let mut resumed = Subscriber::begin(&daemon.address(), &format!("subscribe=a&last-event-id={born}"));
+    let mut newest = Subscriber::begin(&daemon.address(), "subscribe=a&replay=150");
+    assert_eq!(resumed.any_event().data, r#"{"status":"resumed","replayed":200}"#);
+    for (subscriber, first) in [(&mut resumed, 0), (&mut newest, 50)] {
+        for nth in first..200 {
+            let event = subscriber.any_event();
+            assert_eq!((event.event.as_str(), event.data), ("", nth.to_string()));
+        }
+        assert_eq!(subscriber.cursor(), daemon.status().position.to_string());
+    }
+}
+
+#[test]
 fn a_subscriber_that_leaves_in_the_middle_of_its_events_disturbs_nobody() {
     let daemon = TestDaemon::start();
     let mut publisher = daemon.publisher();

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use hasses::config::ListenAddress;
-use hasses_tests::{DEADLINE, TestDaemon, Witness, header, required, wait_for};
+use hasses_tests::{DEADLINE, Stream, Subscriber, TestDaemon, Witness, header, required, wait_for};
 use serde_json::json;
 
 /// A request as Chromium sends it.
@@ -19,13 +19,37 @@ const BROWSER: &str = "GET /sse?subscribe=room624&id=me HTTP/1.1\r\n\
     Origin: https://a.example\r\n\
     Last-Event-ID: 17-4\r\n\r\n";
 
-#[test]
-fn a_stream_begins_with_its_head_and_a_comment_at_once() {
-    let daemon = TestDaemon::start();
-    let subscriber = daemon.subscribe_by(BROWSER);
-    // The browser came from a server of another kind.
+/// What those are told whose last event id is not one of this daemon's.
+const RESET: &str = "event: hasses.resume\nretry: 5000\ndata: {\"status\":\"reset\"}\n\n";
+
+/// Waits until the stream of one has begun who comes with an id that is not one of this daemon's.
+fn returned(stream: Stream) -> Subscriber {
+    let subscriber = stream.subscribed();
     assert_eq!(subscriber.verdict.as_deref(), Some(r#"{"status":"reset"}"#));
-    let head = subscriber.head.as_str();
+    subscriber
+}
+
+#[test]
+fn a_stream_begins_with_its_head_a_comment_and_where_it_stands_at_once() {
+    let daemon = TestDaemon::start();
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let fresh = "GET /sse?subscribe=room624 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let silent = "GET /sse?subscribe=room624&notices=0 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 17-4\r\n\r\n";
+    for (request, verdict, is_told) in [(fresh, "", true), (BROWSER, RESET, true), (silent, "", false)] {
+        let cursor = format!("event: hasses.cursor\nid: {}\ndata: {{}}\n\n", daemon.status().position);
+        let chunks = [":\n", verdict, if is_told { &cursor } else { "" }];
+        let more: String = chunks.into_iter().filter(|text| !text.is_empty()).map(chunk).collect();
+        let mut stream = daemon.connect();
+        stream.send(request);
+        assert_is_head_of_a_stream(&stream.read_to("\r\n\r\n"));
+        assert_eq!(String::from_utf8_lossy(&stream.read_exactly(more.len())), more, "{request}");
+        daemon.publisher().publish("room624", "hi");
+        let event = stream.read_to("data: hi\n\n\r\n");
+        assert!(event.contains("\r\nid: ") && event.matches('\n').count() == 5, "nothing comes between: {event:?}");
+    }
+}
+
+fn assert_is_head_of_a_stream(head: &str) {
     for (name, value) in [
         ("Access-Control-Allow-Origin", "*"),
         ("Access-Control-Allow-Methods", "GET"),
@@ -94,6 +118,16 @@ fn header_names_come_in_any_case_and_what_is_not_known_is_ignored() {
     for head in [
         "host: x\r\naccept: text/event-stream\r\nlast-event-id: 1-0\r\n",
         "HOST: x\r\nACCEPT: text/event-stream\r\nLAST-EVENT-ID: 1-0\r\n",
+        "hOsT:x\r\nLaSt-EvEnT-iD:\t1-0 \r\n",
+        "Host: x\r\nLast-Event-Id: \u{fc}\r\n",
+    ] {
+        let mut stream = daemon.connect();
+        stream.send(format!("GET /sse?subscribe=a HTTP/1.1\r\n{head}\r\n"));
+        let mut subscriber = returned(stream);
+        assert!(daemon.publisher().publish("a", head) >= 1);
+        assert_eq!(subscriber.data(), head.replace("\r\n", "\n"));
+    }
+    for head in [
         "hOsT:x\r\nLast-Event-Id:\r\n",
         "Accept: */*\r\nX-Unknown: \u{fc}\r\nHost: \t x \t\r\n",
         "Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
@@ -120,7 +154,9 @@ fn a_target_may_be_in_absolute_form_and_empty_lines_may_come_first() {
 #[test]
 fn the_id_and_the_agent_are_shown() {
     let daemon = TestDaemon::start();
-    let _named = daemon.subscribe_by(BROWSER);
+    let mut named = daemon.connect();
+    named.send(BROWSER);
+    let _named = returned(named);
     let _plain = daemon.subscribe("subscribe=a-b*&id=%C3%BC%20b+c");
     let clients = daemon.publisher().ask(&json!({"cmd": "clients"}))["clients"].take();
     let [named, plain] = clients.as_array().map(Vec::as_slice).unwrap_or_default() else { panic!("{clients}") };
@@ -202,11 +238,10 @@ fn http_1_0_is_served_unchunked_and_its_stream_ends_with_the_connection() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert_eq!(header(&head, "Connection"), Some("close"));
     assert_eq!((header(&head, "Transfer-Encoding"), header(&head, "Keep-Alive")), (None, None), "{head}");
-    assert_eq!(stream.read_to("\n"), ":\n");
     let mut publisher = daemon.publisher();
-    let position = publisher.ask(&json!({"cmd": "position"}))["id"].take();
-    let position = position.as_str().expect("an id");
-    assert_eq!(stream.read_to("\n\n"), format!("event: hasses.cursor\nid: {position}\ndata: {{}}\n\n"));
+    let born = publisher.status().position;
+    let beginning = format!(":\nevent: hasses.cursor\nid: {born}\ndata: {{}}\n\n");
+    assert_eq!(stream.read_to("\n\n"), beginning);
     let id = publisher.ask(&json!({"cmd": "publish", "topic": "a", "data": "one\ntwo"}))["id"].take();
     let id = id.as_str().expect("an id");
     assert_eq!(stream.read_to("\n\n"), format!("id: {id}\ndata: one\ndata: two\n\n"));
@@ -232,7 +267,7 @@ fn a_head_may_come_in_two_pieces_cut_anywhere() {
         });
         witness.sees_on();
         stream.send(&BROWSER[cut..]);
-        let mut subscriber = stream.subscribed();
+        let mut subscriber = returned(stream);
         assert!(witness.publisher().publish("room624", "hi") >= 1);
         assert_eq!(subscriber.data(), "hi", "cut at {cut}");
     }
@@ -248,7 +283,7 @@ fn a_head_may_come_byte_by_byte() {
         stream.send([byte]);
         witness.sees_on();
     }
-    let mut subscriber = stream.subscribed();
+    let mut subscriber = returned(stream);
     daemon.publisher().publish("room624", "hi");
     assert_eq!(subscriber.data(), "hi");
 }
@@ -268,18 +303,19 @@ fn curl_is_served_however_it_asks() {
     ] {
         let mut command = Command::new(&curl);
         command.args(["--silent", "--no-buffer", "--fail", "--max-time", "20"]).args(flags).arg(&url);
-        let child = command.stdout(Stdio::piped()).spawn().expect("curl runs");
         let mut publisher = daemon.publisher();
-        let id = wait_for("curl to subscribe", || {
-            let answer = publisher.ask(&json!({"cmd": "publish", "topic": "a", "data": "hi"}));
-            (answer["matched"] == 1).then(|| answer["id"].as_str().map(str::to_owned))?
+        let position = publisher.status().position;
+        let child = command.stdout(Stdio::piped()).spawn().expect("curl runs");
+        wait_for("curl to subscribe", || {
+            // Nothing is published before it is there, so that it is known where it stands.
+            (publisher.status().subscribers == 1).then_some(())
         });
+        let id = publisher.ask(&json!({"cmd": "publish", "topic": "a", "data": "hi"}))["id"].take();
+        let id = id.as_str().expect("an id");
         assert_eq!(publisher.ask(&json!({"cmd": "disconnect", "id": "curl"}))["disconnected"], 1);
         let output = child.wait_with_output().expect("curl ends");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let rest = text.strip_prefix(":\nevent: hasses.cursor\nid: ").unwrap_or_else(|| panic!("{flags:?}: {text}"));
-        let (_, rest) = rest.split_once("-0\ndata: {}\n\n").unwrap_or_else(|| panic!("{flags:?}: {text}"));
-        assert_eq!(rest, format!("id: {id}\ndata: hi\n\n"), "{flags:?}");
+        let expected = format!(":\nevent: hasses.cursor\nid: {position}\ndata: {{}}\n\nid: {id}\ndata: hi\n\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{flags:?}");
         assert!(output.status.success(), "{flags:?}: curl saw no proper end: {}", output.status);
     }
 }
@@ -303,4 +339,5 @@ fn subscribers_may_come_over_ipv6_and_a_unix_socket() {
     let mut text = String::new();
     over_unix.read_to_string(&mut text).expect("a stream that ends");
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\ndata: hi\n\n"), "{text}");
+    assert!(text.contains("\r\n\r\n:\nevent: hasses.cursor\nid: "), "{text}");
 }

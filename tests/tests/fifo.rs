@@ -255,6 +255,10 @@ fn a_json_fifo_takes_commands_and_logs_what_is_refused() {
     running.wait_until_it_says("log level is debug");
     fifo.write_all(format!("{}\n", publish("4")).as_bytes()).unwrap();
     assert_eq!(subscriber.data(), "4");
+    // Nor does whoever is not sure whether he has written have to ask.
+    let keyed = "{\"cmd\":\"publish\",\"topic\":\"a\",\"data\":\"once\",\"key\":\"k\"}\n";
+    fifo.write_all(format!("{keyed}{keyed}{}\n", publish("5")).as_bytes()).unwrap();
+    assert_eq!([(); 2].map(|()| subscriber.data()), ["once", "5"]);
 }
 
 #[test]

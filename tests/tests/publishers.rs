@@ -240,6 +240,8 @@ fn curl_receives_what_php_sends() {
     let script = r#"$s = fsockopen(getenv("HOST"), getenv("PORT")); fwrite($s, "room624=hi"); fclose($s);"#;
     if run(&daemon, "php", &["-r", script]).is_some() {
         wait_for("the event in curl's output", || running.output().ends_with("\ndata: hi\n\n").then_some(()));
-        assert!(running.output().starts_with(":\nevent: hasses.cursor\nid: "), "{}", running.output());
+        let output = running.output();
+        assert!(output.starts_with(":\nevent: hasses.cursor\nid: "), "{output}");
+        assert_eq!(output.matches("\ndata: ").count(), 2, "{output}");
     }
 }

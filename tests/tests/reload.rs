@@ -149,22 +149,27 @@ fn a_smaller_outbox_counts_from_the_next_event_on() {
     let mut daemon = TestDaemon::with(|config| {
         config.limits.send_buffer = 16 * 1024;
         config.limits.outbox = 1024 * 1024;
-        config.slow = vec!["a=disconnect".parse().expect("a rule")];
     });
     let mut stalled = daemon.connect();
     stalled.bound_unread(4 * 1024);
     stalled.send(request("subscribe=a", ""));
-    let _stalled = stalled.subscribed();
+    let mut stalled = stalled.subscribed();
     let mut publisher = daemon.publisher();
     let filler = "x".repeat(10_000);
     (0..40).for_each(|_| assert_eq!(publisher.publish("a", &filler), 1));
     let waiting = publisher.status().queued_bytes;
     assert!(waiting > 200_000, "{waiting}");
     daemon.reload(|config| config.limits.outbox = 64 * 1024).unwrap();
-    assert_eq!(publisher.status().subscribers, 1);
-    publisher.publish("a", "one more");
     let status = publisher.status();
-    assert_eq!((status.subscribers, status.slow_disconnects_total), (0, 1));
+    assert_eq!((status.subscribers, status.queued_bytes, status.behind_total), (1, waiting, 0));
+    assert_eq!(publisher.publish("a", "one more"), 1);
+    let status = publisher.status();
+    assert_eq!((status.subscribers, status.behind, status.slow_disconnects_total), (1, 1, 0));
+    assert!(status.queued_bytes < 80_000, "no more than what is read from the log in one go: {}", status.queued_bytes);
+    (0..40).for_each(|nth| assert!(stalled.data() == filler, "event {nth}"));
+    assert_eq!(stalled.data(), "one more");
+    let status = wait_for("it to be live again", || Some(publisher.status()).filter(|status| status.behind == 0));
+    assert_eq!((status.behind_total, status.caught_up_total, status.queued_bytes), (1, 1, 0));
 }
 
 #[test]

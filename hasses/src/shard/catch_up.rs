@@ -188,10 +188,16 @@ impl Shard {
             id: connection.id.as_ref(),
         };
         let mut events = Vec::new();
-        let slice = self.shared.log.window().read(&ask, &mut events);
-        for event in &events {
-            // A slice is bounded, and the outbox was empty.
-            let _ = connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool);
+        let mut slice = self.shared.log.window().read(&ask, &mut events);
+        let framing = connection.framing;
+        // A slice is bounded, so only what waits in all outboxes together can leave no room for the rest of it. The first event
+        // always fits; the others are read again when it is out.
+        let refused = |event| connection.outbox.push(event, framing, usize::MAX, &mut self.pool).is_err();
+        if let Some(fitting) = events.iter().position(refused)
+            && let Some(last) = fitting.checked_sub(1)
+            && let Some(id) = Rendered::id_of(events[last].as_framed(framing).0)
+        {
+            slice = Slice::UpTo(id);
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,

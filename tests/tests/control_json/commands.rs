@@ -1,9 +1,10 @@
 //! The commands that ask about the daemon as a whole, and those that change it.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use hasses_tests::{TestDaemon, wait_for};
+use hasses_client::wire::EventId;
+use hasses_tests::{Subscriber, TestDaemon, wait_for};
 use serde_json::{Value, json};
 
 #[test]
@@ -206,13 +207,22 @@ fn reinit_is_asked_for_and_switched_while_running() {
 }
 
 #[test]
-fn position_is_the_birth_of_the_log_before_the_first_event() {
-    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+fn position_is_the_birth_of_the_log_before_the_first_event_and_then_the_newest_event() {
+    let now = || u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let before = now();
     let daemon = TestDaemon::start();
     let mut publisher = daemon.publisher();
-    let birth = daemon.status().position;
-    assert!(u128::from(birth.millis) >= before && birth.sequence == 0, "{birth}");
-    assert_eq!(publisher.ask(&json!({"cmd": "position"})), json!({"ok": true, "id": birth.to_string()}));
+    let born: EventId = publisher.ask(&json!({"cmd": "position"}))["id"].as_str().unwrap().parse().unwrap();
+    assert!((before..=now()).contains(&born.millis) && born.sequence == 0, "{born}");
+    assert_eq!(publisher.ask(&json!({"cmd": "position"})), json!({"ok": true, "id": born.to_string()}), "it stays");
+    let status = publisher.status();
+    assert_eq!((status.position, status.oldest, status.log_events), (born, born, 0));
+    assert_eq!(Subscriber::begin(&daemon.address(), "subscribe=a").cursor(), born.to_string());
     let published = publisher.ask(&json!({"cmd": "publish", "topic": "nobody", "data": 1}));
-    assert_eq!(publisher.ask(&json!({"cmd": "position"}))["id"], published["id"]);
+    let first: EventId = published["id"].as_str().unwrap().parse().unwrap();
+    assert!(first > born, "{first} does not follow {born}");
+    assert_eq!(publisher.ask(&json!({"cmd": "position"})), json!({"ok": true, "id": published["id"]}));
+    let status = publisher.status();
+    assert_eq!((status.position, status.oldest, status.log_events), (first, first, 1));
+    assert_eq!(Subscriber::begin(&daemon.address(), "subscribe=a").cursor(), first.to_string());
 }

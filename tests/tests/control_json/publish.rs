@@ -122,22 +122,31 @@ fn except_leaves_out_every_subscriber_of_that_id_and_nobody_else() {
 }
 
 #[test]
-fn a_key_that_was_accepted_is_answered_with_its_event_and_sends_nothing() {
+fn a_key_that_was_accepted_is_answered_with_the_first_id_and_nothing_is_sent_again() {
     let daemon = TestDaemon::start();
-    let mut subscriber = daemon.subscribe("subscribe=t");
+    let mut subscriber = daemon.subscribe("subscribe=*");
     let mut publisher = daemon.publisher();
-    let keyed = |data: &str| json!({"cmd": "publish", "topic": "t", "data": data, "key": "order-17"});
-    let first = publisher.ask(&keyed("x"));
-    assert_eq!((&first["ok"], &first["matched"], &first["duplicate"]), (&json!(true), &json!(1), &json!(null)));
-    let again = json!({"ok": true, "id": first["id"], "matched": 0, "duplicate": true});
-    assert_eq!(publisher.ask(&keyed("x")), again);
-    // On another connection, and whatever else it says: the key is the event.
-    assert_eq!(daemon.publisher().ask(&keyed("y")), again);
+    let first = publisher.ask(&json!({"cmd": "publish", "topic": "t", "data": "first", "key": "order-17"}));
+    assert_eq!(first, json!({"ok": true, "id": subscriber.event().id, "matched": 1}));
+    let duplicate = json!({"ok": true, "id": first["id"], "matched": 0, "duplicate": true});
+    // From whomever, to whatever topic, and whatever is in it: the key says that it is the same.
+    for mut other in [daemon.publisher(), daemon.tcp_publisher()] {
+        for (topic, data) in [("t", "first"), ("u", "other")] {
+            let publish = json!({"cmd": "publish", "topic": topic, "data": data, "key": "order-17"});
+            assert_eq!(other.ask(&publish), duplicate);
+        }
+    }
     assert_eq!(publisher.ask(&json!({"cmd": "position"}))["id"], first["id"], "no id was given out");
+    // Also where both are read, and appended, in one go.
+    let keyed = |key: &str| json!({"cmd": "publish", "topic": "t", "data": key, "key": key}).to_string();
+    publisher.write([keyed("a"), keyed("b"), keyed("a"), keyed("A")].join("\n") + "\n");
+    let answers = [(); 4].map(|()| publisher.answer());
+    assert_eq!(answers[2], json!({"ok": true, "id": answers[0]["id"], "matched": 0, "duplicate": true}));
+    assert_eq!([(); 3].map(|()| subscriber.data()), ["a", "b", "A"]);
     publisher.publish("t", "next");
-    assert_eq!([(); 2].map(|()| subscriber.data()), ["x", "next"]);
+    assert_eq!(subscriber.data(), "next");
     let status = publisher.status();
-    assert_eq!((status.messages_total, status.duplicates_total, status.log_events), (2, 2, 2));
+    assert_eq!((status.messages_total, status.duplicates_total, status.log_events), (5, 5, 5));
 }
 
 #[test]

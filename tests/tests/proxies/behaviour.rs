@@ -82,8 +82,11 @@ pub(crate) fn answers_while_the_daemon_is_away(front: &Front) {
             assert_eq!(daemon.publisher().publish("a", "hi"), 1);
             assert_eq!(curl.data(), "hi");
             daemon.stop();
+            // It says when to come back, and the proxy as well, to those who come before there is a daemon.
             let (rest, status) = curl.rest();
-            assert!(rest.is_empty() && status.success(), "{rest:?}, {status}");
+            let pause = rest.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix("\n\n")?.parse().ok());
+            assert!(status.success(), "{status}");
+            pauses.push(pause.unwrap_or_else(|| panic!("not only when to come back: {rest:?}")));
         }
         assert!(pauses.iter().all(|pause| (1_000..30_000).contains(pause)), "{pauses:?}");
     }
@@ -152,8 +155,9 @@ pub(crate) fn shares_a_connection(front: &Front, count: usize) {
         assert_eq!(publisher.publish(&format!("own{number}"), &own), 1);
         wait_for("the events of each", || {
             let body = requests.body(number);
-            let data: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
-            (data == ["to all", &own]).then_some(())
+            let lines = body.lines().filter(|line| line.starts_with("event: ") || line.starts_with("data: "));
+            let expected = ["event: hasses.cursor", "data: {}", "data: to all", &format!("data: {own}")];
+            lines.eq(expected).then_some(())
         });
     }
     daemon.stop();
@@ -237,7 +241,7 @@ pub(crate) fn serves_one_after_the_other_as_classic(front: &Front) {
         let query = format!("subscribe=own{number}-all&id={number}");
         let head = format!("Host: {SITE}\r\nConnection: close");
         stream.send(format!("GET /sseeventprovider?{query} HTTP/1.1\r\n{head}\r\n\r\n"));
-        present.push_back((number, stream.subscribed()));
+        present.push_back((number, stream.subscribed_through()));
         publisher.publish("all", "to all");
         for (number, subscriber) in &mut present {
             // One after the other: proxies may put what waits into one chunk.

@@ -187,10 +187,13 @@ impl Front {
         Requests::start(&mut self.curl(Speech::Two), urls, self.place.folder.path())
     }
 
-    /// A stream that has begun: its head and the first comment have come.
+    /// A stream that has begun: its head, the first comment and the event that tells where it stands have come.
     pub(crate) fn subscribe(&self, speech: Speech, query: &str) -> Curl {
         let mut curl = self.get(speech, &format!("/sse?{query}"));
         assert_eq!(curl.line(), ":\n", "{speech:?}: {}{}", curl.head, self.proxy.output());
+        let [event, id, data, end] = [(); 4].map(|()| curl.line());
+        assert_eq!((event.as_str(), data.as_str(), end.as_str()), ("event: hasses.cursor\n", "data: {}\n", "\n"));
+        assert!(id.starts_with("id: "), "{id:?}");
         curl
     }
 }

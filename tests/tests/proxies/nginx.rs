@@ -116,10 +116,11 @@ fn nginx_answers_when_it_has_no_connections_left() {
     let requests = front.requests((0..32).map(|_| "/sse?subscribe=a".to_owned()));
     let bodies = wait_for("all to be answered", || {
         let bodies: Vec<String> = (1..32).map(|number| requests.body(number)).collect();
-        bodies.iter().all(|body| !body.is_empty()).then_some(bodies)
+        bodies.iter().all(|body| body.ends_with("\n\n")).then_some(bodies)
     });
-    let served = bodies.iter().filter(|body| *body == ":\n").count();
-    let later = bodies.iter().filter(|body| body.starts_with("retry: ") && body.ends_with("\n\n")).count();
+    let begins = |body: &&String| body.starts_with(":\nevent: hasses.cursor\nid: ") && body.ends_with("\ndata: {}\n\n");
+    let served = bodies.iter().filter(begins).count();
+    let later = bodies.iter().filter(|body| body.starts_with("retry: ") && body.lines().count() == 2).count();
     assert!(served > 0 && later > 0 && served + later == 31, "{bodies:?}");
     daemon.stop();
     let ended = requests.ended();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hasses_tests::{Authority, Publisher, Running, Subscriber, TlsClient};
+use hasses_tests::{Authority, Publisher, Running, Subscriber, TlsClient, wait_for};
 use serde_json::json;
 
 use crate::{VERSIONS, secured, secured_in};
@@ -65,14 +65,14 @@ fn flood_until_disconnected(publisher: &mut Publisher, mut after_each: impl FnMu
 }
 
 #[test]
-fn a_subscriber_that_stalls_is_disconnected_where_that_is_the_policy_and_others_go_on() {
+fn a_subscriber_that_stalls_is_disconnected_when_its_outbox_is_full_where_that_is_the_policy_and_others_go_on() {
     const OUTBOX: usize = 256 * 1024;
     for version in VERSIONS {
         let (daemon, client) = secured_in(version, |config| {
             config.limits.outbox = OUTBOX;
+            config.slow = vec!["a=disconnect".parse().expect("a rule")];
             config.limits.send_buffer = 16 * 1024;
             config.limits.heartbeat = Duration::from_secs(3600);
-            config.slow = vec!["a=disconnect".parse().unwrap()];
         });
         let mut stalled = client.connect(&daemon.tls_address(), "127.0.0.1");
         stalled.bound_unread(4 * 1024);
@@ -139,7 +139,8 @@ fn what_waits_for_many_who_stall_is_in_memory_once() {
     let more = resident_kibibytes(&running).saturating_sub(before);
     // The events once, and for each a record and a list of what waits; a copy for each would be 80 MiB.
     assert!(more < 16 * 1024, "{more} KiB more");
-    assert_eq!(publisher.status().slow_disconnects_total, 0);
+    let status = publisher.status();
+    assert_eq!((status.slow_disconnects_total, status.behind_total), (0, 0));
 }
 
 /// Memory that a process has.
@@ -150,10 +151,17 @@ fn resident_kibibytes(running: &Running) -> u64 {
 }
 
 #[test]
-fn a_subscriber_that_reads_late_but_in_time_misses_nothing() {
+fn a_subscriber_that_reads_late_misses_nothing_whether_it_waits_in_the_outbox_or_in_the_log() {
+    for (outbox, behind) in [(1024 * 1024, 0), (64 * 1024, 1)] {
+        reads_late(outbox, behind);
+    }
+}
+
+/// A subscriber reads only when all is published, of which so much fits into its outbox; so often it falls behind.
+fn reads_late(outbox: usize, behind: u64) {
     let (daemon, client) = secured(|config| {
         config.limits.send_buffer = 16 * 1024;
-        config.limits.outbox = 1024 * 1024;
+        config.limits.outbox = outbox;
     });
     let mut late = client.connect(&daemon.tls_address(), "127.0.0.1");
     // Smaller, and the kernel would let it through in drips.
@@ -165,9 +173,14 @@ fn a_subscriber_that_reads_late_but_in_time_misses_nothing() {
     for nth in 0..500 {
         assert_eq!(publisher.publish("a", &format!("{nth} {filler}")), 1);
     }
-    assert!(publisher.status().queued_bytes > 300_000, "it does stall");
+    let status = publisher.status();
+    assert_eq!(status.behind, behind);
+    assert!(behind == 1 || status.queued_bytes > 300_000, "it does stall: {}", status.queued_bytes);
+    // No more than what is read from the log in one go.
+    assert!(behind == 0 || status.queued_bytes < 70_000, "what the log has need not wait: {}", status.queued_bytes);
     (0..500).for_each(|nth| assert_eq!(late.data(), format!("{nth} {filler}")));
-    assert_eq!(publisher.status().queued_bytes, 0);
+    let status = wait_for("it to be live", || Some(publisher.status()).filter(|status| status.behind == 0));
+    assert_eq!((status.queued_bytes, status.behind_total, status.caught_up_total), (0, behind, behind));
 }
 
 #[test]

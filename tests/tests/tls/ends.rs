@@ -116,6 +116,7 @@ fn the_log_and_classic_commands_tell_protocol_and_cipher() {
             &format!("--tls-key={}", certificate.key.display()),
         ],
     );
+    running.wait_until_it_says("try: ");
     let output = running.output();
     for part in
         ["server.pem with key ", "server.key", "subscribers: https://127.0.0.1:", "curl -N -k 'https://127.0.0.1:"]
