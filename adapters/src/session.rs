@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, FutureExt as _};
-use hasses_client::wire::{Answer, Command, Decoder, Form, Frame, Framing, Reply, classic_answer, classic_lines};
+use hasses_client::wire::{
+    Answer, Command, Decoder, ErrorCode, Form, Frame, Framing, Reply, classic_answer, classic_lines,
+};
 use smol::Timer;
 use tracing::{debug, error, info, warn};
 
@@ -214,6 +216,10 @@ impl Session {
         if let Reply::Failed(failure) = reply {
             self.context.stats.refused_commands.fetch_add(1, Relaxed);
             if *answer == Answer::Log || self.way == Way::InOnly {
+                if failure.code == ErrorCode::NotStored {
+                    warn!("message from {} is lost: {}", self.peer, failure.error);
+                    return;
+                }
                 info!("wrong message from {}, ignored: {failure}", self.peer);
                 return;
             }

@@ -84,6 +84,10 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
         let fault = fault(path, "a file that can be written to", |kind| !kind.is_dir());
         faults.extend(fault.map(|fault| format!("{name} {}: {fault}", path.display())));
     }
+    if let Some(path) = &config.log_directory {
+        let fault = fault(path, "a directory", FileType::is_dir);
+        faults.extend(fault.map(|fault| format!("log-dir {}: {fault}", path.display())));
+    }
     if !config.listen_tls.is_empty() {
         faults.extend(tls::load(&config.certificates).err().map(|error| format!("TLS: {error}")));
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hasses_adapters::SourceUrl;
 use hasses_client::wire::{Delimiter, LogLevel};
@@ -93,6 +94,8 @@ impl<'a> Reading<'a> {
 
     fn config(&mut self, shards: usize) -> Config {
         let mut config = Config { shards, classic: true, allow_remote_control: true, ..Config::default() };
+        // Scripts that stop and start expect the port to be free within a second.
+        config.limits.drain = Duration::ZERO;
         let sse_port = self.value("p", |text| port_number(text, 0));
         let control_port = self.value("cp", |text| port_number(text, 1));
         let fifo = self.value("fifo", absolute);

@@ -21,7 +21,12 @@ const CLASSIC: &str = "They have one dash and work as they did with the classic 
     than --check and --classic-config; a switch of the command line wins over one of that file.";
 
 const SIGNALS: &[(&str, &str)] = &[
-    ("SIGTERM, SIGINT", "End the daemon: every stream gets its last chunk, and socket and pid files are removed."),
+    (
+        "SIGTERM",
+        "End the daemon: streams end one by one, spread over the time of --drain, each with its last chunk and a time after \
+         which its browser comes back; then socket and pid files are removed. A second one ends them all at once.",
+    ),
+    ("SIGINT", "The same at once."),
     (
         "SIGHUP",
         "Read the files that the command line names (settings, certificates, keys) anew, and open the log file anew. Nobody \
@@ -32,6 +37,7 @@ const SIGNALS: &[(&str, &str)] = &[
 const FILES: &[(&str, &str)] = &[
     ("/etc/hasses.toml", "The configuration file of the systemd unit, which names it with --config."),
     ("/etc/hasses.conf", "The switches of the classic daemon; read where --classic-config names it."),
+    ("/var/lib/hasses", "The event log, where --log-dir names it; the packaged configuration does."),
     ("/run/hasses/control.sock", "The control socket, unless --control names others."),
 ];
 

@@ -257,7 +257,7 @@ impl Default for Limits {
             // An office behind one address is no attack, and a proxy that is not trusted yet is one address too.
             max_subscribers_per_address: None,
             max_control_connections: 256,
-            // Half a million events of 100 bytes; in the memory of a small machine.
+            // A quarter of a million events of 100 bytes, in the memory of a small machine.
             retain_bytes: 64 * 1024 * 1024,
             // A page that was away for longer has better ways to its state than an hour of events.
             retain_age: Some(Duration::from_secs(3600)),
