@@ -38,6 +38,13 @@ pub struct Behind {
     queued: bool,
 }
 
+impl Behind {
+    /// This event is not in the outbox any more, nor is any after it.
+    pub(super) fn back_to(&mut self, first: EventId) {
+        self.after = first.before();
+    }
+}
+
 impl Shard {
     /// Decides where a new subscription begins, and tells it. `newest` is how many of the newest events it asked for.
     pub(super) fn begin_stream(

@@ -237,6 +237,12 @@ impl Shard {
             }
             Flushed::All => connection.blocked = false,
             Flushed::Blocked => {
+                // What the log has need not wait here, where nobody knows for how long.
+                if let Some(behind) = &mut connection.behind
+                    && let Some(first) = connection.outbox.let_go(&mut self.pool)
+                {
+                    behind.back_to(first);
+                }
                 if !std::mem::replace(&mut connection.blocked, true) {
                     // Its time to make progress begins.
                     connection.written = self.now;

@@ -81,7 +81,8 @@ impl Daemon {
     /// Starts it anew where it was.
     pub(crate) fn start_again(&mut self) {
         let control = format!("unix://{}", self.folder.path().join("control.sock").display());
-        let fixed = [self.scheme.names().1, &self.address, "--control", &control];
+        // Pages are told to come back sooner than after some seconds.
+        let fixed = [self.scheme.names().1, &self.address, "--control", &control, "--retry", "200"];
         let arguments = fixed.into_iter().chain(self.flags.iter().map(String::as_str));
         self.running = Some(Running::start(self.folder.path(), arguments));
     }

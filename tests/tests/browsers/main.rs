@@ -49,7 +49,7 @@ fn subscribed(browser: Browser, daemon: &Daemon, query: &str, types: &[&str]) ->
 /// Waits until a page that comes again and again is let in, which it cannot tell from being turned away, and sees that it receives.
 fn receives_once_it_is_in(page: &mut Page, daemon: &Daemon) {
     let mut publisher = daemon.publisher();
-    let command = json!({"cmd": "publish", "topic": "room", "data": "it is in", "retry": 200});
+    let command = json!({"cmd": "publish", "topic": "room", "data": "it is in"});
     wait_for("the page to come in", || (publisher.ask(&command)["matched"] == 1).then_some(()));
     loop {
         match page.report() {

@@ -12,14 +12,16 @@ in_each_browser!(
 
 fn a_page_comes_back_after_the_daemon_was_started_anew(browser: Browser) {
     let mut daemon = Daemon::start(&[]);
-    let Some(mut page) = subscribed(browser, &daemon, "subscribe=room", &[]) else { return };
-    // Left to themselves, browsers wait some seconds.
-    daemon.publish(&json!({"topic": "room", "data": "before", "retry": 200}));
+    let Some(mut page) = subscribed(browser, &daemon, "subscribe=room", &["hasses.resume"]) else { return };
+    daemon.publish(&json!({"topic": "room", "data": "before"}));
     assert_eq!(page.event().data, "before");
     for (number, end) in [Daemon::stop as fn(&mut Daemon), Daemon::kill, Daemon::stop].into_iter().enumerate() {
         end(&mut daemon);
         daemon.start_again();
         page.comes_back();
+        // The log was in memory, and the page is told that it is another one.
+        let told = page.event();
+        assert_eq!((told.event.as_str(), told.data.as_str()), ("hasses.resume", r#"{"status":"reset"}"#));
         let id = daemon.publish(&json!({"topic": "room", "data": number}));
         let seen = page.event();
         assert_eq!((seen.data, seen.id), (number.to_string(), id));
@@ -33,7 +35,7 @@ fn a_page_that_makes_a_new_source_when_its_browser_gives_up_outlasts_any_absence
     let Some(mut page) = Page::new(browser, PAGE) else { return };
     page.open(&[("url", &daemon.url("subscribe=room")), ("anew", "")]);
     assert_eq!(page.report(), Report::Open);
-    daemon.publish(&json!({"topic": "room", "data": "before", "retry": 200}));
+    daemon.publish(&json!({"topic": "room", "data": "before"}));
     assert_eq!(page.event().data, "before");
     daemon.stop();
     // The end of the stream, and attempts in vain.
