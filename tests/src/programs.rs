@@ -179,6 +179,11 @@ impl Running {
         if running.says(greeting) { Ok(running) } else { Err(running.output()) }
     }
 
+    /// Starts a command with its output in `log`, and waits for nothing.
+    pub fn begin(command: &mut Command, log: &Path) -> Self {
+        Self { child: spawn_into(command, log), log: log.to_owned() }
+    }
+
     /// Waits until its output holds `text`.
     ///
     /// # Panics
