@@ -56,21 +56,6 @@ fn until_killed(place: &Place, pipeline: &mut Pipeline, running: Running, chance
     drop(running);
 }
 
-/// Whether what a log holds is in order, and everything that was acknowledged is there under the id that was told.
-fn check(entries: &[Entry], pipeline: &Pipeline) {
-    for pair in entries.windows(2) {
-        assert!(pair[0].id < pair[1].id && pair[0].number < pair[1].number, "{pair:?}");
-    }
-    for entry in entries {
-        assert_eq!(entry.length, entry.number.to_string().len() + 1 + padding(entry.number), "{entry:?}");
-    }
-    for (number, id) in &pipeline.acknowledged {
-        let found = entries.binary_search_by_key(number, |entry| entry.number);
-        let found = found.unwrap_or_else(|_| panic!("{number} was acknowledged as {id} and is missing"));
-        assert_eq!(entries[found].id, *id, "{number}");
-    }
-}
-
 /// So many rounds on a new log.
 fn rounds_on_one_log(rounds: usize, mut pipeline: Pipeline, chance: &mut Chance) -> Pipeline {
     let place = Place::new();
@@ -86,7 +71,7 @@ fn rounds_on_one_log(rounds: usize, mut pipeline: Pipeline, chance: &mut Chance)
     let running = start(&place, "os", chance);
     pipeline.settle(&place.path("control"));
     let entries = place.events_behind(birth);
-    check(&entries, &pipeline);
+    pipeline.check(&entries);
     let newest = entries.last().expect("an event").number;
     everything.wait_for(newest);
     let of_room = |entry: &&Entry| entry.number % 4 == ROOM;

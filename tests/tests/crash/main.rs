@@ -6,7 +6,9 @@
 
 mod chance;
 mod follower;
+mod full;
 mod kill;
 mod pipeline;
 mod place;
+mod small_disk;
 mod stream;

@@ -12,6 +12,8 @@ use hasses_client::wire::{ErrorCode, EventId, Failure, Published, Reply};
 use hasses_tests::DEADLINE;
 use serde_json::json;
 
+use crate::stream::Entry;
+
 /// Bytes that are sent at once, about.
 const PIECE: usize = 4096;
 
@@ -65,6 +67,24 @@ impl Pipeline {
         self.open.is_empty()
     }
 
+    /// Sees to it that what a log holds is in order, whole, with everything that was acknowledged under the id that was told, and
+    /// with nothing that was refused.
+    pub(crate) fn check(&self, entries: &[Entry]) {
+        for pair in entries.windows(2) {
+            assert!(pair[0].id < pair[1].id && pair[0].number < pair[1].number, "{pair:?}");
+        }
+        for entry in entries {
+            let number = entry.number;
+            assert_eq!(entry.length, number.to_string().len() + 1 + (self.padding)(number), "{entry:?}");
+            assert!(!self.refused.contains_key(&number), "{number} was refused, and is there: {entry:?}");
+        }
+        for (number, id) in &self.acknowledged {
+            let found = entries.binary_search_by_key(number, |entry| entry.number);
+            let found = found.unwrap_or_else(|_| panic!("{number} was acknowledged as {id} and is missing"));
+            assert_eq!(entries[found].id, *id, "{number}");
+        }
+    }
+
     /// Publishes over one connection, first what is open and then new events, until the answers are `enough`. Then `stop` is
     /// called, while more is on its way; answers are read up to the connection's end.
     pub(crate) fn publish(&mut self, control: &Path, mut enough: impl FnMut(Answers) -> bool, stop: impl FnOnce()) {
@@ -76,6 +96,7 @@ impl Pipeline {
         let mut answered = 0;
         let sent = std::thread::scope(|scope| {
             let writer = scope.spawn(|| send(&socket, &over, self.keyed, self.padding, number));
+            let _hang_up = HangUp(&socket);
             let (mut answers, mut stop) = (Answers::default(), Some(stop));
             let mut lines = BufReader::new(&socket);
             let mut line = Vec::new();
@@ -122,6 +143,16 @@ impl Pipeline {
             let count = self.open.len();
             self.publish(control, |answers| answers.good + answers.refusals >= count, || ());
         }
+    }
+}
+
+/// Breaks a connection when dropped: what is wrong with an answer ends the writer, too.
+struct HangUp<'a>(&'a UnixStream);
+
+impl Drop for HangUp<'_> {
+    fn drop(&mut self) {
+        // The daemon may have been quicker.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
