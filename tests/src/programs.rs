@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apache2", "apache2-bin"),
     ("bash", "bash"),
     ("caddy", "caddy"),
+    ("cc", "gcc libc6-dev"),
     ("certutil", "libnss3-tools"),
     ("chromium", "chromium"),
     ("curl", "curl"),

@@ -12,14 +12,14 @@ use crate::place::Place;
 use crate::stream::Entry;
 
 /// Rounds on one log. More of them, where more are asked for, begin another log.
-const ROUNDS: usize = 50;
+pub(crate) const ROUNDS: usize = 50;
 /// Nothing of the log is let go of.
 const KEEP: &str = "--retain-bytes=1g";
 /// A topic that has a follower of its own.
 const ROOM: u64 = 1;
 
 /// Rounds in all: `HASSES_CRASH_ROUNDS`, or those of one log.
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     let asked = std::env::var("HASSES_CRASH_ROUNDS").ok();
     asked.map_or(ROUNDS, |rounds| rounds.parse().expect("HASSES_CRASH_ROUNDS is a number"))
 }

@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, reason = "what a test needs and cannot have is a failure of that test")]
 
 mod chance;
+mod errors;
+mod failing_disk;
 mod follower;
 mod full;
 mod kill;
