@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apache2", "apache2-bin"),
     ("bash", "bash"),
     ("caddy", "caddy"),
+    ("cc", "gcc libc6-dev"),
     ("certutil", "libnss3-tools"),
     ("chromium", "chromium"),
     ("curl", "curl"),
@@ -177,6 +178,11 @@ impl Running {
     pub fn try_from_command(command: &mut Command, log: &Path, greeting: &str) -> Result<Self, String> {
         let mut running = Self { child: spawn_into(command, log), log: log.to_owned() };
         if running.says(greeting) { Ok(running) } else { Err(running.output()) }
+    }
+
+    /// Starts a command with its output in `log`, and waits for nothing.
+    pub fn begin(command: &mut Command, log: &Path) -> Self {
+        Self { child: spawn_into(command, log), log: log.to_owned() }
     }
 
     /// Waits until its output holds `text`.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 
+use super::reserve::Reserve;
 use super::wal;
 use super::{DiskError, Durability};
 
@@ -48,6 +49,9 @@ const TABLES: &str = "
 #[derive(Debug)]
 pub(super) struct Database {
     connection: Connection,
+    /// Once what is in it is known to be good. Behind the connection, since it is to be closed after it.
+    reserve: Option<Reserve>,
+    directory: PathBuf,
 }
 
 /// Whether a database may be made where there is none.
@@ -109,7 +113,7 @@ impl Database {
         // One thread has it, so SQLite's own locks between threads are left out.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path(directory), flags).map_err(sqlite)?;
-        let mut database = Self { connection };
+        let mut database = Self { connection, reserve: None, directory: directory.to_owned() };
         database.prepare(durability).map_err(sqlite)?;
         if database.is_new(directory)? {
             if missing == Missing::Refuse {
@@ -194,8 +198,27 @@ impl Database {
     }
 
     /// What is in it was read and is good: from now on letting go of it moves everything into the database.
-    pub(super) fn trust(&self) -> rusqlite::Result<()> {
-        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
+    pub(super) fn trust(&mut self) -> rusqlite::Result<()> {
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        // Where it cannot be opened a second time, there is none.
+        self.reserve = Reserve::open(&self.directory).ok();
+        self.renew_reserve();
+        Ok(())
+    }
+
+    /// Takes what room there is for what stands in the files now; where there is none, appends fail until there is.
+    fn renew_reserve(&self) {
+        if let Some(reserve) = &self.reserve {
+            Reserve::take_for_wal(&self.directory, WAL_KEPT as u64);
+            reserve.renew();
+            if let Ok(pages) = self.pages() {
+                reserve.take(pages);
+            }
+        }
+    }
+
+    fn pages(&self) -> rusqlite::Result<u32> {
+        self.connection.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))
     }
 
     /// The connection, for what reads.
@@ -208,7 +231,13 @@ impl Database {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
         let work = || {
             run("BEGIN IMMEDIATE")?;
-            work(&self.connection)
+            let before = self.pages()?;
+            let done = work(&self.connection)?;
+            let after = self.pages()?;
+            if after > before && self.reserve.as_ref().is_some_and(|reserve| !reserve.take(after)) {
+                return Err(full());
+            }
+            Ok(done)
         };
         let done = work().map_err(|error| Failed { error, at: Stage::Work });
         let done = done.and_then(|done| match run("COMMIT") {
@@ -230,14 +259,16 @@ impl Database {
 
     /// Moves what is in the write-ahead log into the database and has the system write both to disk.
     pub(super) fn checkpoint(&self) -> rusqlite::Result<Frames> {
-        self.connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], frames)
+        let done = self.connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], frames)?;
+        self.renew_reserve();
+        Ok(done)
     }
 
     /// Whether the file is much larger than what is in it.
     pub(super) fn is_mostly_free(&self) -> bool {
         let number = |pragma: &str| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
         // What fails here fails for the next transaction, too, and is said then.
-        let (Ok(all), Ok(free)) = (number("page_count"), number("freelist_count")) else {
+        let (Ok(all), Ok(free)) = (self.pages(), number("freelist_count")) else {
             return false;
         };
         free > CHECKPOINT_FRAMES && free > all / 2
@@ -248,6 +279,12 @@ impl Database {
         self.checkpoint()?;
         self.connection.close().map_err(|(_, error)| error)
     }
+}
+
+/// As SQLite says it.
+fn full() -> rusqlite::Error {
+    let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    rusqlite::Error::SqliteFailure(error, Some("database or disk is full".to_owned()))
 }
 
 /// Gives free pages back to the system, `pages` at most.

@@ -261,7 +261,7 @@ impl Keeper {
 
     fn reopen(&mut self) -> Result<Database, String> {
         let database = Database::open(&self.directory, self.durability, Missing::Refuse, |_| Ok(()));
-        let database = database.map_err(|error| error.to_string())?;
+        let mut database = database.map_err(|error| error.to_string())?;
         let birth = table::birth(database.connection()).map_err(|error| said(&error))?;
         if birth != self.birth {
             return Err("there is another log in its place".to_owned());

@@ -13,6 +13,7 @@ mod database;
 mod error;
 mod keeper;
 mod lock;
+mod reserve;
 mod table;
 #[cfg(test)]
 mod trial;
@@ -138,7 +139,8 @@ fn find(directory: &Path, durability: Durability, each: impl FnMut(Ordered)) -> 
     let wal = database::wal_path(directory);
     let survey = wal::survey(&wal).map_err(|error| DiskError::File { path: wal, doing: "read", error })?;
     let birth = EventId { millis: now(), sequence: 0 };
-    let database = Database::open(directory, durability, Missing::Make, |connection| table::bear(connection, birth))?;
+    let mut database =
+        Database::open(directory, durability, Missing::Make, |connection| table::bear(connection, birth))?;
     let found = table::load(&database, directory, each)?;
     database.trust().map_err(|error| DiskError::sqlite(directory, &error))?;
     report(directory, state, survey, &found);
