@@ -46,8 +46,8 @@ pub enum Delivery {
     /// event log takes it in once: every publish carries a key, by which the log knows it again. A key of the program's own
     /// ([`Message::key`](crate::Message::key)) serves as well; every other publish gets one from the client.
     ///
-    /// A key of the client's takes 35 bytes at most on the way to the daemon, and 26 of its log; both grow by one when the client
-    /// has made 16 million publishes.
+    /// A key of the client's takes 35 bytes at most on the way to the daemon, which count for its `--max-message`, and 26 of its
+    /// log; both grow by one when the client has made 16 million publishes.
     #[default]
     ExactlyOnce,
     /// It ends as [`Error::FateUnknown`](crate::Error::FateUnknown), and is never sent twice. The client sets no keys.
