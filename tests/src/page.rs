@@ -1,5 +1,6 @@
 //! A page with an `EventSource` in a real browser.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Page {
     browser: Browser,
     origin: String,
     authority: Option<String>,
+    /// What it has reported and nobody has asked for.
+    reported: VecDeque<Value>,
     reports: u64,
 }
 
@@ -65,7 +68,7 @@ impl Page {
         }
         let site = Site::start(html);
         let origin = format!("http://{}", site.address());
-        Some(Self { window: None, site, browser, origin, authority: None, reports: 0 })
+        Some(Self { window: None, site, browser, origin, authority: None, reported: VecDeque::new(), reports: 0 })
     }
 
     /// The page's origin, as its browser sends it.
@@ -115,17 +118,10 @@ impl Page {
     /// # Panics
     /// As [`report`](Self::report).
     pub fn report_of_any(&mut self) -> (usize, Report) {
-        // Only the first one waits for a browser to start.
-        let time = if self.reports == 0 { START } else { DEADLINE };
-        let body = self.site.reports.recv_timeout(time).unwrap_or_else(|error| {
-            assert_eq!(error, RecvTimeoutError::Timeout, "the page's server is there");
-            let output = self.window.as_ref().map(Window::output).unwrap_or_default();
-            panic!("{:?} reported nothing after {} reports. Its output: {output}", self.browser, self.reports);
-        });
-        let report: Value = serde_json::from_str(&body).expect("JSON");
-        assert_eq!(report["number"], self.reports, "reports come in their order: {body}");
+        let report = self.next();
+        assert_eq!(report["number"], self.reports, "reports come in their order: {report}");
         self.reports += 1;
-        let text = |name: &str| report[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned();
+        let text = |name: &str| report[name].as_str().unwrap_or_else(|| panic!("no {name}: {report}")).to_owned();
         let source = report["source"].as_u64().and_then(|number| usize::try_from(number).ok()).expect("a number");
         let report = match (text("what").as_str(), report["state"].as_str()) {
             ("open", Some("open")) => Report::Open,
@@ -138,9 +134,26 @@ impl Page {
                 data: text("data"),
                 origin: text("origin"),
             }),
-            _ => panic!("a state that cannot be: {body}"),
+            _ => panic!("a state that cannot be: {report}"),
         };
         (source, report)
+    }
+
+    /// The next report as it came. Several of them come together where there are many.
+    fn next(&mut self) -> Value {
+        loop {
+            if let Some(report) = self.reported.pop_front() {
+                return report;
+            }
+            // Only the first one waits for a browser to start.
+            let time = if self.reports == 0 { START } else { DEADLINE };
+            let body = self.site.reports.recv_timeout(time).unwrap_or_else(|error| {
+                assert_eq!(error, RecvTimeoutError::Timeout, "the page's server is there");
+                let output = self.window.as_ref().map(Window::output).unwrap_or_default();
+                panic!("{:?} reported nothing after {} reports. Its output: {output}", self.browser, self.reports);
+            });
+            self.reported = serde_json::from_str(&body).expect("a list of reports");
+        }
     }
 
     /// The event that is the next report.

@@ -118,7 +118,11 @@ pub fn finish(command: &mut Command) -> Finished {
 }
 
 fn spawn(command: &mut Command, stdout: File, stderr: File) -> Child {
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    spawn_with(command, Stdio::null(), stdout, stderr)
+}
+
+fn spawn_with(command: &mut Command, stdin: impl Into<Stdio>, stdout: File, stderr: File) -> Child {
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
     command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"))
 }
 
@@ -168,7 +172,19 @@ impl Running {
         Self::try_from_command(command, log, greeting).unwrap_or_else(|output| panic!("it ended: {output}"))
     }
 
-    /// The same, where it may end instead.
+    /// The same, with this as its standard input.
+    ///
+    /// # Panics
+    /// It ends instead.
+    pub fn with_input(command: &mut Command, input: impl Into<Stdio>, log: &Path, greeting: &str) -> Self {
+        let output = File::create(log).expect("a file for its output");
+        let child = spawn_with(command, input, output.try_clone().expect("a second handle"), output);
+        let mut running = Self { child, log: log.to_owned() };
+        assert!(running.says(greeting), "it ended: {}", running.output());
+        running
+    }
+
+    /// The same as [`from_command`](Self::from_command), where it may end instead.
     ///
     /// # Errors
     /// What it printed up to its end.

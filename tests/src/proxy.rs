@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::wait_for;
 
 /// A configuration that stands in a document.
@@ -101,6 +103,26 @@ impl Proxy {
             });
         }
         proxy
+    }
+
+    /// Has it do nothing at all until it is told to [go on](Self::go_on).
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn halt(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
     }
 
     /// What it has printed so far.

@@ -9,18 +9,17 @@ use hasses_tests::{Authority, Browser, Configuration, Page, Proxy, Report, own_a
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Daemon, PAGE, in_each_browser, receives_once_it_is_in};
+use crate::count::{Count, Numbers};
+use crate::stalls::{LONG, NARROW, falls_behind};
+use crate::{Daemon, PAGE, in_each_browser};
 
-in_each_browser!(
-    a_page_of_the_same_host_outlasts_restarts_of_the_daemon,
-    a_page_of_another_origin_outlasts_restarts_of_the_daemon,
-);
+in_each_browser!(a_page_of_the_same_host_counts_on, a_page_of_another_origin_counts_on);
 
 /// nginx in front of a daemon and of the server of a page.
 struct Nginx {
     address: SocketAddrV4,
     folder: TempDir,
-    _proxy: Proxy,
+    proxy: Proxy,
 }
 
 impl Nginx {
@@ -55,7 +54,7 @@ impl Nginx {
         fs::write(path("nginx.conf"), configuration).expect("a file");
         let mut command = Command::new(nginx);
         let proxy = Proxy::start(command.args(["-e", "stderr", "-c", &path("nginx.conf")]), folder.path(), &[address]);
-        Self { address, folder, _proxy: proxy }
+        Self { address, folder, proxy }
     }
 
     fn origin(&self) -> String {
@@ -63,35 +62,44 @@ impl Nginx {
     }
 }
 
-fn a_page_of_the_same_host_outlasts_restarts_of_the_daemon(browser: Browser) {
-    outlasts_restarts(browser, |page, nginx| page.through(nginx.origin()));
+fn a_page_of_the_same_host_counts_on(browser: Browser) {
+    counts_on(browser, |page, nginx| page.through(nginx.origin()));
 }
 
-fn a_page_of_another_origin_outlasts_restarts_of_the_daemon(browser: Browser) {
-    outlasts_restarts(browser, |page, nginx| assert_ne!(page.origin(), nginx.origin()));
+fn a_page_of_another_origin_counts_on(browser: Browser) {
+    counts_on(browser, |page, nginx| assert_ne!(page.origin(), nginx.origin()));
 }
 
-fn outlasts_restarts(browser: Browser, place: impl FnOnce(&mut Page, &Nginx)) {
+/// Whether nginx stands still, or the daemon goes and comes back.
+fn counts_on(browser: Browser, place: impl FnOnce(&mut Page, &Nginx)) {
     let Some((program, _)) = required("nginx").zip(required("certutil")) else { return };
     let Some(mut page) = Page::new(browser, PAGE) else { return };
     let authority = Authority::default();
     page.trust(&authority);
-    let mut daemon = Daemon::start(&["--trusted-proxy", "127.0.0.1"]);
+    let flags = [&NARROW[..], &["--trusted-proxy", "127.0.0.1", "--retry", "200"]].concat();
+    let mut daemon = Daemon::lasting(&flags);
     let nginx = Nginx::start(&program, &authority, &daemon, &page);
     place(&mut page, &nginx);
     page.open(&[("url", &format!("{}/sse?subscribe=room", nginx.origin()))]);
     assert_eq!(page.report(), Report::Open);
     daemon.publish(&json!({"topic": "room", "data": "Grüße 🎉\nüber nginx"}));
     assert_eq!(page.event().data, "Grüße 🎉\nüber nginx");
+    let (mut count, numbers) = (Count::of(page), Numbers::start(&daemon, LONG));
+    count.on(&numbers);
+    nginx.proxy.halt();
+    falls_behind(&daemon);
+    nginx.proxy.go_on();
+    count.on(&numbers);
+    assert_eq!(count.lost(), 0);
     for end in [Daemon::stop as fn(&mut Daemon), Daemon::kill] {
+        let lost = count.lost();
         end(&mut daemon);
         // The end of the stream; then nginx tells it to come back later, which to the page is a short success.
-        for expected in [Report::Lost, Report::Open, Report::Lost, Report::Open, Report::Lost] {
-            assert_eq!(page.report(), expected);
-        }
+        count.until_lost(lost + 3);
         daemon.start_again();
-        receives_once_it_is_in(&mut page, &daemon);
+        count.on(&numbers);
     }
+    count.up_to(numbers.stop());
     let log = fs::read_to_string(nginx.folder.path().join("access.log")).expect("nginx has logged");
     assert!(log.contains("\"GET /sse?subscribe=room HTTP/2.0\" 200 "), "not over HTTP/2: {log}");
 }

@@ -21,7 +21,8 @@ pub(crate) enum Notices {
     WhenItSends,
 }
 
-/// Events, the head and the client's address come through, and the client's leaving too, for every speech.
+/// Events, the head and the client's address come through, and the client's leaving too, for every speech; and whoever was away gets
+/// what it missed.
 pub(crate) fn passes_everything_on(front: &Front, notices: impl Fn(Speech) -> Notices) {
     let daemon = front.daemon();
     for speech in Speech::ALL {
@@ -34,7 +35,44 @@ pub(crate) fn passes_everything_on(front: &Front, notices: impl Fn(Speech) -> No
         assert_eq!(header("cache-control"), Some("no-cache, no-transform"), "{}", curl.head);
         assert_eq!((header("content-encoding"), header("content-length")), (None, None), "{}", curl.head);
         comes_and_goes(&daemon, curl, notices(speech));
+        comes_back(front, &daemon, speech, notices(speech));
     }
+}
+
+/// A subscriber that had been away gets at once, in this order, what became of its place, what it missed, and where it stands; then
+/// what comes.
+fn comes_back(front: &Front, daemon: &TestDaemon, speech: Speech, notices: Notices) {
+    let mut publisher = daemon.publisher();
+    let mut publish = |data: &str| {
+        let answer = publisher.ask(&json!({"cmd": "publish", "topic": "a", "data": data}));
+        answer["id"].as_str().expect("an id").to_owned()
+    };
+    let [had, first, second] = ["had", "first", "second"].map(&mut publish);
+    let mut command = front.curl(speech);
+    command.args(["--include", "--header", &format!("Last-Event-ID: {had}")]);
+    let mut curl = Curl::start(command.arg(front.url(speech, "/sse?subscribe=a")));
+    for expected in [
+        ":",
+        "event: hasses.resume",
+        "retry: 5000",
+        r#"data: {"status":"resumed","replayed":2}"#,
+        "",
+        &format!("id: {first}"),
+        "data: first",
+        "",
+        &format!("id: {second}"),
+        "data: second",
+        "",
+        "event: hasses.cursor",
+        &format!("id: {second}"),
+        "data: {}",
+        "",
+    ] {
+        assert_eq!(curl.line().trim_end(), expected);
+    }
+    publish("third");
+    assert_eq!(curl.data(), "third");
+    leaves(&mut publisher, curl, notices);
 }
 
 /// A subscriber of `a`, the only one: gets its events, has its address, and leaves.
@@ -44,6 +82,11 @@ pub(crate) fn comes_and_goes(daemon: &TestDaemon, mut curl: Curl, notices: Notic
     let clients = publisher.ask(&json!({"cmd": "clients"}));
     let address = clients["clients"][0]["address"].as_str().expect("an address");
     assert_eq!(address.split(':').next(), Some(CLIENT), "{clients}");
+    leaves(&mut publisher, curl, notices);
+}
+
+/// The only subscriber leaves, and the daemon gets to know.
+fn leaves(publisher: &mut Publisher, curl: Curl, notices: Notices) {
     drop(curl);
     wait_for("the daemon to be left", || {
         if notices == Notices::WhenItSends {
