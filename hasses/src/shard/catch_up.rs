@@ -188,10 +188,14 @@ impl Shard {
             id: connection.id.as_ref(),
         };
         let mut events = Vec::new();
-        let slice = self.shared.log.window().read(&ask, &mut events);
-        for event in &events {
-            // A slice is bounded, and the outbox was empty.
-            let _ = connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool);
+        let mut slice = self.shared.log.window().read(&ask, &mut events);
+        for (nth, event) in events.iter().enumerate() {
+            if connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool).is_err() {
+                // The outbox was empty, but all outboxes together are full: what did not fit is read again.
+                let last = nth.checked_sub(1).and_then(|last| events[last].id());
+                slice = Slice::UpTo(last.unwrap_or(behind.after));
+                break;
+            }
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,
