@@ -237,6 +237,9 @@ impl Shard {
             }
             Flushed::All => connection.blocked = false,
             Flushed::Blocked => {
+                if let Some(behind) = &mut connection.behind {
+                    behind.let_go(&mut connection.outbox, &mut self.pool);
+                }
                 if !std::mem::replace(&mut connection.blocked, true) {
                     // Its time to make progress begins.
                     connection.written = self.now;
