@@ -118,6 +118,8 @@ pub enum Flushed {
     Blocked,
     /// The connection is broken.
     Broken,
+    /// The system has given up on a peer that takes nothing (`TCP_USER_TIMEOUT`).
+    GivenUp,
 }
 
 /// What became of a read.
@@ -131,6 +133,8 @@ pub enum Received {
     Nothing,
     /// The peer has closed, or the connection is broken.
     End,
+    /// The system has given up on a peer that takes nothing (`TCP_USER_TIMEOUT`).
+    GivenUp,
 }
 
 impl Connection {
@@ -191,6 +195,7 @@ impl Connection {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return (Flushed::Blocked, delivered),
+                Err(Errno::TIMEDOUT) => return (Flushed::GivenUp, delivered),
                 Err(_) => return (Flushed::Broken, delivered),
             }
         }
@@ -248,6 +253,7 @@ impl Connection {
                 Err(SecuredError::More) => Received::More,
                 Err(SecuredError::Nothing) => Received::Nothing,
                 Err(SecuredError::End) => Received::End,
+                Err(SecuredError::GivenUp) => Received::GivenUp,
             };
         }
         loop {
@@ -256,6 +262,7 @@ impl Connection {
                 Ok((count, _)) => Received::Bytes(count),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Received::Nothing,
+                Err(Errno::TIMEDOUT) => Received::GivenUp,
                 Err(_) => Received::End,
             };
         }

@@ -133,10 +133,12 @@ impl Shard {
     }
 
     /// A socket has taken nothing for the progress time-out.
-    fn disconnect_stalled(&mut self, slot: Slot) {
+    pub(super) fn disconnect_stalled(&mut self, slot: Slot) {
         let connection = &self.connections[slot as usize];
         debug!("client {} ({}) takes nothing any more; disconnected", connection.number, connection.peer);
-        self.shared.counters.stalled.fetch_add(1, Relaxed);
+        if connection.phase == Phase::Subscribed {
+            self.shared.counters.stalled.fetch_add(1, Relaxed);
+        }
         self.close(slot);
     }
 

@@ -254,6 +254,7 @@ impl Shard {
                 }
             }
             Flushed::Broken => self.close(slot),
+            Flushed::GivenUp => self.disconnect_stalled(slot),
         }
     }
 

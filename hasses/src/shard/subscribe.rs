@@ -27,6 +27,7 @@ impl Shard {
                 Received::More => {}
                 Received::Nothing => return,
                 Received::End => return self.close(slot),
+                Received::GivenUp => return self.disconnect_stalled(slot),
                 Received::Bytes(count) => self.on_bytes(slot, count),
             }
             // What it sent may have ended it.
