@@ -280,16 +280,21 @@ impl Connection {
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
 
-    /// When this connection must be looked at next.
+    /// When this connection must be looked at next. `silence` is the time after which one that hears nothing is to be told where
+    /// it stands.
     #[must_use]
-    pub fn due(&self, limits: &Limits) -> Millis {
+    pub fn due(&self, limits: &Limits, silence: Millis) -> Millis {
         match self.phase {
             Phase::Head => self.since + millis(limits.head_timeout),
             Phase::Ending => self.since + LINGER,
             Phase::Subscribed if self.is_worn() => self.since,
             Phase::Subscribed => {
-                let next =
-                    self.written + if self.blocked { millis(limits.progress_timeout) } else { self.heartbeat(limits) };
+                let next = self.written
+                    + match self.blocked {
+                        true => millis(limits.progress_timeout),
+                        false if self.notices => self.heartbeat(limits).min(silence),
+                        false => self.heartbeat(limits),
+                    };
                 limits.max_age.map_or(next, |age| next.min(self.since + millis(age)))
             }
         }
