@@ -118,6 +118,8 @@ pub enum Flushed {
     Blocked,
     /// The connection is broken.
     Broken,
+    /// The system has given up on a peer that takes nothing (`TCP_USER_TIMEOUT`).
+    GivenUp,
 }
 
 /// What became of a read.
@@ -131,6 +133,8 @@ pub enum Received {
     Nothing,
     /// The peer has closed, or the connection is broken.
     End,
+    /// The system has given up on a peer that takes nothing (`TCP_USER_TIMEOUT`).
+    GivenUp,
 }
 
 impl Connection {
@@ -191,6 +195,7 @@ impl Connection {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return (Flushed::Blocked, delivered),
+                Err(Errno::TIMEDOUT) => return (Flushed::GivenUp, delivered),
                 Err(_) => return (Flushed::Broken, delivered),
             }
         }
@@ -248,6 +253,7 @@ impl Connection {
                 Err(SecuredError::More) => Received::More,
                 Err(SecuredError::Nothing) => Received::Nothing,
                 Err(SecuredError::End) => Received::End,
+                Err(SecuredError::GivenUp) => Received::GivenUp,
             };
         }
         loop {
@@ -256,6 +262,7 @@ impl Connection {
                 Ok((count, _)) => Received::Bytes(count),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Received::Nothing,
+                Err(Errno::TIMEDOUT) => Received::GivenUp,
                 Err(_) => Received::End,
             };
         }
@@ -273,16 +280,21 @@ impl Connection {
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
 
-    /// When this connection must be looked at next.
+    /// When this connection must be looked at next. `silence` is the time after which one that hears nothing is to be told where
+    /// it stands.
     #[must_use]
-    pub fn due(&self, limits: &Limits) -> Millis {
+    pub fn due(&self, limits: &Limits, silence: Millis) -> Millis {
         match self.phase {
             Phase::Head => self.since + millis(limits.head_timeout),
             Phase::Ending => self.since + LINGER,
             Phase::Subscribed if self.is_worn() => self.since,
             Phase::Subscribed => {
-                let next =
-                    self.written + if self.blocked { millis(limits.progress_timeout) } else { self.heartbeat(limits) };
+                let next = self.written
+                    + match self.blocked {
+                        true => millis(limits.progress_timeout),
+                        false if self.notices => self.heartbeat(limits).min(silence),
+                        false => self.heartbeat(limits),
+                    };
                 limits.max_age.map_or(next, |age| next.min(self.since + millis(age)))
             }
         }

@@ -105,6 +105,12 @@ impl Rendered {
         })
     }
 
+    /// The id of the event that it is; `None` where it is none.
+    #[must_use]
+    pub fn id(&self) -> Option<EventId> {
+        Self::id_of(&self.0)
+    }
+
     /// The id of the event that these bytes, or the bytes of a chunk, are; `None` where they are none.
     #[must_use]
     pub fn id_of(chunk: &[u8]) -> Option<EventId> {

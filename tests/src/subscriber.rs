@@ -295,26 +295,28 @@ impl Subscriber {
     /// The next event; what the daemon says of its own is passed over.
     ///
     /// # Panics
-    /// The stream ends, or the chunk is not exactly one event.
+    /// The stream ends, the chunk is not exactly one event, or the deadline passes.
     pub fn event(&mut self) -> Event {
-        loop {
-            let chunk = self.chunk().expect("an event before the end of the stream");
-            if !is_own(&chunk) {
-                return Event::parse(&chunk);
-            }
-        }
+        Event::parse(&self.chunk_but(is_own))
     }
 
     /// The next event, the daemon's own included; comments are passed over.
     ///
     /// # Panics
-    /// The stream ends, or the chunk is not exactly one event.
+    /// The stream ends, the chunk is not exactly one event, or the deadline passes.
     pub fn any_event(&mut self) -> Event {
+        Event::parse(&self.chunk_but(|chunk| chunk == ":\n"))
+    }
+
+    fn chunk_but(&mut self, passed_over: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let chunk = self.chunk().expect("an event before the end of the stream");
-            if chunk != ":\n" {
-                return Event::parse(&chunk);
+            if !passed_over(&chunk) {
+                return chunk;
             }
+            // Heartbeats come before the deadline of a read, so that would never pass.
+            assert!(Instant::now() < deadline, "waited in vain for an event");
         }
     }
 

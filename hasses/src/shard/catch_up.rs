@@ -15,8 +15,9 @@ use crate::config::{SlowPolicy, slow_policy};
 use crate::connection::Phase;
 use crate::http::LastEventId;
 use crate::index::Slot;
-use crate::log::{Ask, Slice, Standing};
+use crate::log::{Ask, Slice, Standing, Window};
 use crate::names::parts;
+use crate::outbox::{Outbox, Pool};
 use crate::shard::Shard;
 use crate::sse::{Rendered, Verdict};
 
@@ -32,6 +33,8 @@ pub struct Behind {
     after: EventId,
     /// It asked for so many of the newest events of each topic, of those up to the id.
     newest: Option<(usize, EventId)>,
+    /// It just came, and nothing was read for it yet.
+    came: Option<Came>,
     /// It was too slow, and did not just come.
     slow: bool,
     /// It stands in the queue of those that are read for.
@@ -39,14 +42,26 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// This event is not in the outbox any more, nor is any after it.
-    pub(super) fn back_to(&mut self, first: EventId) {
-        self.after = first.before();
+    /// A socket took no more: what was read for it is read again once it does, so that a slow one holds no more than an event.
+    pub(super) fn let_go(&mut self, outbox: &mut Outbox, pool: &mut Pool) {
+        if let Some(first) = outbox.let_go(pool) {
+            self.after = first.before();
+        }
     }
 }
 
+/// How somebody came who does not begin with the next event.
+#[derive(Clone, Copy, Debug)]
+enum Came {
+    /// With the id of the last event that it had.
+    Back(LastEventId),
+    /// For so many of the newest events of each topic.
+    Fresh(usize),
+}
+
 impl Shard {
-    /// Decides where a new subscription begins, and tells it. `newest` is how many of the newest events it asked for.
+    /// A new subscription begins here, unless it has a last event id or wants the newest events, and so many of each topic:
+    /// then it is read for at its turn.
     pub(super) fn begin_stream(
         &mut self,
         slot: Slot,
@@ -55,47 +70,61 @@ impl Shard {
         newest: Option<usize>,
     ) {
         let position = self.position;
-        let connection = &self.connections[slot as usize];
-        let ask =
-            Ask { patterns: &patterns, after: position, up_to: position, newest: None, id: connection.id.as_ref() };
-        let counters = &self.shared.counters;
-        let window = self.shared.log.window();
-        let (verdict, after, newest) = match (last_event_id, newest) {
-            (None, None) => (None, position, None),
-            (None, Some(most)) => (None, window.forgotten(), Some((most, position))),
-            (Some(LastEventId::Foreign), _) => (Some(Verdict::Reset), position, None),
-            (Some(LastEventId::Id(id)), _) => match window.standing(id) {
-                Standing::Unknown => (Some(Verdict::Reset), position, None),
-                Standing::Known => {
-                    let replayed = window.count(&Ask { after: id, ..ask });
-                    (Some(Verdict::Resumed { replayed }), id, None)
-                }
-                Standing::Gap => {
-                    let after = window.forgotten();
-                    let replayed = window.count(&Ask { after, ..ask });
-                    (Some(Verdict::Gap { oldest: window.oldest(), replayed }), after, None)
-                }
-            },
-        };
-        drop(window);
-        if let Some(verdict) = verdict {
-            let (counter, replayed) = match verdict {
-                Verdict::Resumed { replayed } => (&counters.resumed, replayed),
-                Verdict::Gap { replayed, .. } => (&counters.gaps, replayed),
-                Verdict::Reset => (&counters.resets, 0),
-            };
-            counter.fetch_add(1, Relaxed);
-            counters.replayed.fetch_add(replayed, Relaxed);
-            debug!("client {} comes back: {verdict:?}", connection.number);
-            let retry = self.settings.limits.retry.as_millis();
-            self.notice(slot, &Rendered::verdict(verdict, retry));
-        }
-        let nothing = matches!(verdict, Some(Verdict::Resumed { replayed: 0 })) && after <= position;
-        if nothing || (after == position && newest.is_none()) {
+        let Some(came) = last_event_id.map(Came::Back).or(newest.map(Came::Fresh)) else {
             return self.go_live(slot, position);
-        }
-        let behind = Behind { patterns: patterns.into_boxed_slice(), after, newest, slow: false, queued: false };
+        };
+        let behind = Behind {
+            patterns: patterns.into_boxed_slice(),
+            after: position,
+            newest: None,
+            came: Some(came),
+            slow: false,
+            queued: false,
+        };
         self.connections[slot as usize].behind = Some(Box::new(behind));
+        self.queue_catching_up(slot);
+    }
+
+    /// Decides where the replay of a new subscription begins, and tells it. What is read next is read from the same window, so
+    /// that retention takes nothing away between the verdict and the events that it counts.
+    fn begin_replay(&mut self, slot: Slot, came: Came, window: &Window) {
+        let connection = &mut self.connections[slot as usize];
+        let Some(behind) = &mut connection.behind else { return };
+        let id = match came {
+            Came::Fresh(most) => {
+                behind.newest = Some((most, behind.after));
+                behind.after = window.forgotten();
+                return;
+            }
+            Came::Back(id) => id,
+        };
+        let up_to = self.position;
+        let id_of_its_own = connection.id.as_ref();
+        let count =
+            |after| window.count(&Ask { patterns: &behind.patterns, after, up_to, newest: None, id: id_of_its_own });
+        let standing = match id {
+            LastEventId::Foreign => Standing::Unknown,
+            LastEventId::Id(id) => window.standing(id),
+        };
+        let counters = &self.shared.counters;
+        let (verdict, counter, replayed) = match (standing, id) {
+            (Standing::Known, LastEventId::Id(id)) => {
+                let replayed = count(id);
+                behind.after = id;
+                (Verdict::Resumed { replayed }, &counters.resumed, replayed)
+            }
+            (Standing::Gap, _) => {
+                let replayed = count(window.forgotten());
+                behind.after = window.forgotten();
+                (Verdict::Gap { oldest: window.oldest(), replayed }, &counters.gaps, replayed)
+            }
+            _ => (Verdict::Reset, &counters.resets, 0),
+        };
+        counter.fetch_add(1, Relaxed);
+        counters.replayed.fetch_add(replayed, Relaxed);
+        debug!("client {} comes back: {verdict:?}", connection.number);
+        let retry = self.settings.limits.retry.as_millis();
+        self.notice(slot, &Rendered::verdict(verdict, retry));
     }
 
     /// From here on events come as they are published.
@@ -138,7 +167,7 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         let first = connection.outbox.let_go(&mut self.pool).unwrap_or(event.id);
         let patterns = self.index.patterns_of(slot).collect();
-        let behind = Behind { patterns, after: first.before(), newest: None, slow: true, queued: false };
+        let behind = Behind { patterns, after: first.before(), newest: None, came: None, slow: true, queued: false };
         connection.behind = Some(Box::new(behind));
         debug!("client {} ({}) is behind from {first} on", connection.number, connection.peer);
         self.shared.counters.behind.fetch_add(1, Relaxed);
@@ -177,14 +206,23 @@ impl Shard {
         let key = self.key(slot);
         let connection = &mut self.connections[slot as usize];
         let Some(behind) = &mut connection.behind else { return };
-        if connection.phase != Phase::Subscribed || !connection.outbox.is_empty() {
+        // What a new one begins with goes out together with its first events.
+        if connection.phase != Phase::Subscribed || !(connection.outbox.is_empty() || behind.came.is_some()) {
             // Its turn comes again when that is out.
             behind.queued = false;
             return;
         }
+        let log = self.shared.log.clone();
+        let window = log.window();
+        if let Some(came) = behind.came.take() {
+            self.begin_replay(slot, came, &window);
+        }
+        let connection = &mut self.connections[slot as usize];
+        let Some(behind) = &mut connection.behind else { return };
         if behind.after > self.position {
             // It had events from another shard that have yet to come here.
-            return self.ahead.push(key);
+            self.ahead.push(key);
+            return self.flush(slot);
         }
         behind.queued = false;
         let ask = Ask {
@@ -195,16 +233,15 @@ impl Shard {
             id: connection.id.as_ref(),
         };
         let mut events = Vec::new();
-        let mut slice = self.shared.log.window().read(&ask, &mut events);
-        let framing = connection.framing;
-        // A slice is bounded, so only what waits in all outboxes together can leave no room for the rest of it. The first event
-        // always fits; the others are read again when it is out.
-        let refused = |event| connection.outbox.push(event, framing, usize::MAX, &mut self.pool).is_err();
-        if let Some(fitting) = events.iter().position(refused)
-            && let Some(last) = fitting.checked_sub(1)
-            && let Some(id) = Rendered::id_of(events[last].as_framed(framing).0)
-        {
-            slice = Slice::UpTo(id);
+        let mut slice = window.read(&ask, &mut events);
+        drop(window);
+        for (nth, event) in events.iter().enumerate() {
+            if connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool).is_err() {
+                // All outboxes together are full: what did not fit is read again.
+                let last = nth.checked_sub(1).and_then(|last| events[last].id());
+                slice = Slice::UpTo(last.unwrap_or(behind.after));
+                break;
+            }
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,

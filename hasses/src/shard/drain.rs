@@ -47,24 +47,33 @@ impl Shard {
 
     /// Ends those streams whose time has come; whether there were any.
     pub(super) fn drain_slice(&mut self) -> bool {
+        let Some(mut drain) = self.drain.take() else { return false };
         let mut ended = false;
-        while let Some(drain) = &mut self.drain {
-            let Some(at) = drain.next() else {
-                self.drain = None;
-                break;
-            };
-            if at > self.now {
-                break;
+        loop {
+            // Whoever has left needs none of the time.
+            while drain.left.last().is_some_and(|&key| self.stream(key).is_none()) {
+                drain.left.pop();
             }
-            if let Some(key) = drain.left.pop()
-                && let Some(slot) = self.slot(key)
-                && self.connections[slot as usize].phase == Phase::Subscribed
-            {
-                self.end_for_good(slot);
+            match drain.next() {
+                Some(at) if at <= self.now => {
+                    if let Some(slot) = drain.left.pop().and_then(|key| self.stream(key)) {
+                        self.end_for_good(slot);
+                    }
+                    ended = true;
+                }
+                Some(_) => {
+                    self.drain = Some(drain);
+                    return ended;
+                }
+                // Dropping it tells that all have ended.
+                None => return ended,
             }
-            ended = true;
         }
-        ended
+    }
+
+    /// The slot that a key names, unless its stream has ended.
+    fn stream(&self, key: u64) -> Option<Slot> {
+        self.slot(key).filter(|&slot| self.connections[slot as usize].phase == Phase::Subscribed)
     }
 
     /// When the next stream ends.

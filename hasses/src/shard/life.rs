@@ -19,6 +19,8 @@ use crate::wheel::Millis;
 const LAST_GRACE: Millis = 1_000;
 /// Silence after which a subscriber is told where it stands, where the log keeps long enough.
 const SILENCE: Millis = 60_000;
+/// Heartbeats come no sooner than this because the log keeps so little: those of ten thousand subscribers are work.
+const LEAST_SILENCE: Millis = 1_000;
 /// How old the answer may be how much the log keeps.
 const SILENCE_LOOK: Millis = 1_000;
 
@@ -60,8 +62,9 @@ impl Shard {
     /// Makes sure that the wheel brings this connection up in time.
     pub(super) fn schedule(&mut self, slot: Slot) {
         let key = self.key(slot);
+        let silence = self.silence().max(LEAST_SILENCE);
         let connection = &mut self.connections[slot as usize];
-        let due = connection.due(&self.settings.limits);
+        let due = connection.due(&self.settings.limits, silence);
         if due < connection.timer {
             connection.timer = self.wheel.insert(key, due);
         }
@@ -69,6 +72,7 @@ impl Shard {
 
     pub(super) fn on_timer(&mut self, key: u64) {
         let Some(slot) = self.slot(key) else { return };
+        let silence = self.silence().max(LEAST_SILENCE);
         let limits = &self.settings.limits;
         let connection = &mut self.connections[slot as usize];
         if connection.timer > self.now {
@@ -76,7 +80,7 @@ impl Shard {
             return;
         }
         connection.timer = Millis::MAX;
-        if self.now >= connection.due(limits) {
+        if self.now >= connection.due(limits, silence) {
             match connection.phase {
                 Phase::Head => self.refuse_late_head(slot),
                 Phase::Ending => return self.close(slot),
@@ -133,10 +137,12 @@ impl Shard {
     }
 
     /// A socket has taken nothing for the progress time-out.
-    fn disconnect_stalled(&mut self, slot: Slot) {
+    pub(super) fn disconnect_stalled(&mut self, slot: Slot) {
         let connection = &self.connections[slot as usize];
         debug!("client {} ({}) takes nothing any more; disconnected", connection.number, connection.peer);
-        self.shared.counters.stalled.fetch_add(1, Relaxed);
+        if connection.phase == Phase::Subscribed {
+            self.shared.counters.stalled.fetch_add(1, Relaxed);
+        }
         self.close(slot);
     }
 

@@ -237,11 +237,8 @@ impl Shard {
             }
             Flushed::All => connection.blocked = false,
             Flushed::Blocked => {
-                // What the log has need not wait here, where nobody knows for how long.
-                if let Some(behind) = &mut connection.behind
-                    && let Some(first) = connection.outbox.let_go(&mut self.pool)
-                {
-                    behind.back_to(first);
+                if let Some(behind) = &mut connection.behind {
+                    behind.let_go(&mut connection.outbox, &mut self.pool);
                 }
                 if !std::mem::replace(&mut connection.blocked, true) {
                     // Its time to make progress begins.
@@ -257,6 +254,7 @@ impl Shard {
                 }
             }
             Flushed::Broken => self.close(slot),
+            Flushed::GivenUp => self.disconnect_stalled(slot),
         }
     }
 

@@ -27,6 +27,7 @@ impl Shard {
                 Received::More => {}
                 Received::Nothing => return,
                 Received::End => return self.close(slot),
+                Received::GivenUp => return self.disconnect_stalled(slot),
                 Received::Bytes(count) => self.on_bytes(slot, count),
             }
             // What it sent may have ended it.
@@ -139,7 +140,10 @@ impl Shard {
         self.comment(slot);
         self.begin_stream(slot, subscription.patterns, subscription.last_event_id, subscription.replay);
         self.schedule(slot);
-        self.touch(slot);
+        // Otherwise it is written to at its turn.
+        if self.connections[slot as usize].behind.is_none() {
+            self.touch(slot);
+        }
     }
 
     /// The head of a request did not come in time.

@@ -36,6 +36,8 @@ pub enum SecuredError {
     Nothing,
     /// The peer has closed, or broke the rules of TLS.
     End,
+    /// The system has given up on a peer that takes nothing.
+    GivenUp,
 }
 
 impl Secured {
@@ -106,8 +108,13 @@ impl Secured {
         match self.connection.read_tls(&mut Socket(socket)) {
             Ok(0) => return Err(SecuredError::End),
             Ok(_) => {}
-            Err(error) if errno(&error) == Errno::AGAIN => return Err(SecuredError::Nothing),
-            Err(_) => return Err(SecuredError::End),
+            Err(error) => {
+                return Err(match errno(&error) {
+                    Errno::AGAIN => SecuredError::Nothing,
+                    Errno::TIMEDOUT => SecuredError::GivenUp,
+                    _ => SecuredError::End,
+                });
+            }
         }
         let outcome = self.connection.process_new_packets();
         // An answer to the peer (a key update), or the alert that tells it what it did wrong. What does not fit goes out

@@ -1,0 +1,102 @@
+//! Sockets that take nothing any more.
+
+use std::time::{Duration, Instant};
+
+use hasses_tests::{Subscriber, TestDaemon, wait_for};
+
+use crate::{come_back, narrow_daemon, number, numbered, publish, publish_all, slow_subscriber, verdict};
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+fn impatient() -> TestDaemon {
+    narrow_daemon(|config| {
+        config.limits.progress_timeout = TIMEOUT;
+        config.limits.heartbeat = Duration::from_secs(3600);
+    })
+}
+
+#[test]
+fn a_write_that_makes_no_progress_in_time_ends_the_connection_and_loses_nothing() {
+    let daemon = impatient();
+    let mut publisher = daemon.publisher();
+    let mut stalled = slow_subscriber(&daemon, "subscribe=a");
+    let mut reading = daemon.subscribe("subscribe=a");
+    let begun = Instant::now();
+    for data in numbered(0..200, 2_000) {
+        publish(&mut publisher, "a", &data);
+        assert_eq!(reading.data(), data);
+    }
+    let status = publisher.status();
+    assert_eq!((status.subscribers, status.behind), (2, 1));
+    wait_for("the stalled one to be disconnected", || (publisher.status().subscribers == 1).then_some(()));
+    assert!(begun.elapsed() >= TIMEOUT, "{:?}", begun.elapsed());
+    let status = publisher.status();
+    assert_eq!((status.stalled_total, status.behind, status.outrun_total, status.queued_bytes), (1, 0, 0, 0));
+    // What the system had taken is there, whole events and a part of one; the rest comes in the next life.
+    let text = String::from_utf8(stalled.stream().read_to_close()).expect("text");
+    let blocks: Vec<&str> = text.split("\n\n").collect();
+    let whole: Vec<&&str> = blocks[..blocks.len() - 1].iter().filter(|block| block.contains("id: ")).collect();
+    let id = whole[whole.len() - 1].split_once("id: ").expect("an id").1.split('\n').next().expect("a line");
+    let mut second = come_back(&daemon, "subscribe=a", id);
+    assert_eq!(verdict(&mut second)["status"], "resumed");
+    (whole.len()..200).for_each(|nth| assert_eq!(number(&second.data()), nth));
+    publish(&mut publisher, "a", "on");
+    assert_eq!(reading.data(), "on");
+}
+
+#[test]
+fn whoever_reads_a_little_now_and_then_stays() {
+    let daemon = impatient();
+    let mut publisher = daemon.publisher();
+    let mut slow = slow_subscriber(&daemon, "subscribe=a");
+    publish_all(&mut publisher, "a", numbered(0..600, 4_000));
+    let begun = Instant::now();
+    // The system tells the other side of room only once there is much of it.
+    for nth in 0..600 {
+        assert_eq!(number(&slow.data()), nth);
+        if nth % 50 == 0 {
+            let read = Instant::now();
+            wait_for("a third of the time-out", || (read.elapsed() > TIMEOUT / 3).then_some(()));
+        }
+    }
+    assert!(begun.elapsed() > 3 * TIMEOUT);
+    let status = publisher.status();
+    assert_eq!((status.subscribers, status.stalled_total, status.caught_up_total), (1, 0, 1));
+}
+
+#[test]
+fn a_quiet_subscriber_makes_no_progress_and_stays() {
+    let daemon = impatient();
+    let mut publisher = daemon.publisher();
+    let mut quiet: Subscriber = daemon.subscribe("subscribe=quiet");
+    let begun = Instant::now();
+    wait_for("twice the time-out", || (begun.elapsed() > 2 * TIMEOUT).then_some(()));
+    assert_eq!(publisher.publish("quiet", "x"), 1);
+    assert_eq!((quiet.data().as_str(), publisher.status().stalled_total), ("x", 0));
+}
+
+/// Bytes that the daemon's side of a connection holds because the other side has no room for them.
+fn held_by_the_system(subscriber: &mut Subscriber) -> u64 {
+    let port = subscriber.stream().socket().local_addr().expect("an address").port();
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+    let peer = format!(":{port:04X}");
+    let line = table.lines().find(|line| line.split_whitespace().nth(2).is_some_and(|remote| remote.ends_with(&peer)));
+    let queues = line.and_then(|line| line.split_whitespace().nth(4)).unwrap_or_else(|| panic!("no {peer} in {table}"));
+    u64::from_str_radix(queues.split(':').next().expect("what waits to be sent"), 16).expect("a number")
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_counted_also_where_all_fits_into_the_buffers_of_the_system() {
+    let daemon = impatient();
+    let mut publisher = daemon.publisher();
+    let mut stalled = slow_subscriber(&daemon, "subscribe=a");
+    wait_for("bytes that the peer has no room for", || {
+        publish_all(&mut publisher, "a", numbered(0..1, 2_000));
+        // More than what is only on its way.
+        (held_by_the_system(&mut stalled) > 12_000).then_some(())
+    });
+    assert_eq!(publisher.status().queued_bytes, 0, "nothing waits in the daemon");
+    wait_for("it to be disconnected", || (publisher.status().subscribers == 0).then_some(()));
+    let status = publisher.status();
+    assert_eq!((status.stalled_total, status.behind_total), (1, 0));
+}
