@@ -112,6 +112,12 @@ impl Rendered {
         str::from_utf8(line.strip_prefix(b"id: ")?).ok()?.parse().ok()
     }
 
+    /// The id of the event that this is; `None` where it is none.
+    #[must_use]
+    pub fn id(&self) -> Option<EventId> {
+        Self::id_of(&self.0)
+    }
+
     fn chunk(scratch: &mut Vec<u8>, write_body: impl FnOnce(&mut Vec<u8>)) -> Self {
         // The size stands before the body but is known after it: leave room for eight digits and CRLF.
         const ROOM: usize = 10;

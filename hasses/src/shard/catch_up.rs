@@ -189,9 +189,26 @@ impl Shard {
         };
         let mut events = Vec::new();
         let slice = self.shared.log.window().read(&ask, &mut events);
-        for event in &events {
-            // A slice is bounded, and the outbox was empty.
-            let _ = connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool);
+        if slice == Slice::Gone {
+            return self.disconnect_outrun(slot);
+        }
+        self.give(slot, slice, &events);
+        self.flush(slot);
+    }
+
+    /// Puts a slice of the log into the outbox of a subscriber that is behind. With the last it is live.
+    fn give(&mut self, slot: Slot, slice: Slice, events: &[Rendered]) {
+        let connection = &mut self.connections[slot as usize];
+        let Some(behind) = &mut connection.behind else { return };
+        // A slice is bounded, so the bound of one outbox does not matter. That of all together does; an empty one takes at
+        // least one.
+        let fits =
+            |event: &&Rendered| connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool).is_ok();
+        let fitting = events.iter().take_while(fits).count();
+        if fitting < events.len() {
+            // The rest is read again when these are out.
+            behind.after = events[..fitting].last().and_then(Rendered::id).unwrap_or(behind.after);
+            return;
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,
@@ -202,9 +219,8 @@ impl Shard {
                 }
                 self.go_live(slot, self.position);
             }
-            Slice::Gone => return self.disconnect_outrun(slot),
+            Slice::Gone => {}
         }
-        self.flush(slot);
     }
 
     /// Retention has passed a subscriber that is behind. It comes back, and is told what it lost.
