@@ -54,8 +54,9 @@ impl Shard {
         let counters = &self.shared.counters;
         let window = self.shared.log.window();
         let (verdict, after, newest) = match (last_event_id, newest) {
-            (None, None) => (None, position, None),
-            (None, Some(most)) => (None, window.forgotten(), Some((most, position))),
+            // Where retention has passed the shard, which is that far behind the log, there is nothing to be read before it.
+            (None, Some(most)) if window.forgotten() < position => (None, window.forgotten(), Some((most, position))),
+            (None, _) => (None, position, None),
             (Some(LastEventId::Foreign), _) => (Some(Verdict::Reset), position, None),
             (Some(LastEventId::Id(id)), _) => match window.standing(id) {
                 Standing::Unknown => (Some(Verdict::Reset), position, None),
