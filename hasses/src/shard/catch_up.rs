@@ -51,7 +51,7 @@ impl Shard {
         let connection = &self.connections[slot as usize];
         let ask =
             Ask { patterns: &patterns, after: position, up_to: position, newest: None, id: connection.id.as_ref() };
-        let counters = &self.shared.counters;
+        let mut first = None;
         let window = self.shared.log.window();
         let (verdict, after, newest) = match (last_event_id, newest) {
             // Where retention has passed the shard, which is that far behind the log, there is nothing to be read before it.
@@ -66,23 +66,20 @@ impl Shard {
                 }
                 Standing::Gap => {
                     let after = window.forgotten();
-                    let replayed = window.count(&Ask { after, ..ask });
-                    (Some(Verdict::Gap { oldest: window.oldest(), replayed }), after, None)
+                    let ask = Ask { after, ..ask };
+                    // It begins at the edge of what is kept, and on a busy log that edge moves on before its turn comes. So it
+                    // gets its first slice with the verdict, which for most is all there is.
+                    if after <= position {
+                        let mut events = Vec::new();
+                        first = Some((window.read(&ask, &mut events), events));
+                    }
+                    (Some(Verdict::Gap { oldest: window.oldest(), replayed: window.count(&ask) }), after, None)
                 }
             },
         };
         drop(window);
         if let Some(verdict) = verdict {
-            let (counter, replayed) = match verdict {
-                Verdict::Resumed { replayed } => (&counters.resumed, replayed),
-                Verdict::Gap { replayed, .. } => (&counters.gaps, replayed),
-                Verdict::Reset => (&counters.resets, 0),
-            };
-            counter.fetch_add(1, Relaxed);
-            counters.replayed.fetch_add(replayed, Relaxed);
-            debug!("client {} comes back: {verdict:?}", connection.number);
-            let retry = self.settings.limits.retry.as_millis();
-            self.notice(slot, &Rendered::verdict(verdict, retry));
+            self.tell(slot, verdict);
         }
         let nothing = matches!(verdict, Some(Verdict::Resumed { replayed: 0 })) && after <= position;
         if nothing || (after == position && newest.is_none()) {
@@ -90,6 +87,24 @@ impl Shard {
         }
         let behind = Behind { patterns: patterns.into_boxed_slice(), after, newest, slow: false, queued: false };
         self.connections[slot as usize].behind = Some(Box::new(behind));
+        if let Some((slice, events)) = first {
+            self.give(slot, slice, &events);
+        }
+    }
+
+    /// Tells a subscriber what became of its last event id.
+    fn tell(&mut self, slot: Slot, verdict: Verdict) {
+        let counters = &self.shared.counters;
+        let (counter, replayed) = match verdict {
+            Verdict::Resumed { replayed } => (&counters.resumed, replayed),
+            Verdict::Gap { replayed, .. } => (&counters.gaps, replayed),
+            Verdict::Reset => (&counters.resets, 0),
+        };
+        counter.fetch_add(1, Relaxed);
+        counters.replayed.fetch_add(replayed, Relaxed);
+        debug!("client {} comes back: {verdict:?}", self.connections[slot as usize].number);
+        let retry = self.settings.limits.retry.as_millis();
+        self.notice(slot, &Rendered::verdict(verdict, retry));
     }
 
     /// From here on events come as they are published.
