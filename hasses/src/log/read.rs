@@ -39,7 +39,7 @@ pub struct Ask<'a> {
 }
 
 /// What a slice gave.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slice {
     /// All there is.
     Whole,
