@@ -15,7 +15,7 @@ use crate::config::{SlowPolicy, slow_policy};
 use crate::connection::Phase;
 use crate::http::LastEventId;
 use crate::index::Slot;
-use crate::log::{Ask, Slice, Standing, Window};
+use crate::log::{Ask, Slice, Standing};
 use crate::names::parts;
 use crate::outbox::{Outbox, Pool};
 use crate::shard::Shard;
@@ -33,8 +33,6 @@ pub struct Behind {
     after: EventId,
     /// It asked for so many of the newest events of each topic, of those up to the id.
     newest: Option<(usize, EventId)>,
-    /// It just came, and nothing was read for it yet.
-    came: Option<Came>,
     /// It was too slow, and did not just come.
     slow: bool,
     /// It stands in the queue of those that are read for.
@@ -50,18 +48,8 @@ impl Behind {
     }
 }
 
-/// How somebody came who does not begin with the next event.
-#[derive(Clone, Copy, Debug)]
-enum Came {
-    /// With the id of the last event that it had.
-    Back(LastEventId),
-    /// For so many of the newest events of each topic.
-    Fresh(usize),
-}
-
 impl Shard {
-    /// A new subscription begins here, unless it has a last event id or wants the newest events, and so many of each topic:
-    /// then it is read for at its turn.
+    /// Decides where a new subscription begins, and tells it. `newest` is how many of the newest events it asked for.
     pub(super) fn begin_stream(
         &mut self,
         slot: Slot,
@@ -70,59 +58,61 @@ impl Shard {
         newest: Option<usize>,
     ) {
         let position = self.position;
-        let Some(came) = last_event_id.map(Came::Back).or(newest.map(Came::Fresh)) else {
+        let connection = &self.connections[slot as usize];
+        let ask =
+            Ask { patterns: &patterns, after: position, up_to: position, newest: None, id: connection.id.as_ref() };
+        let mut first = None;
+        let window = self.shared.log.window();
+        let (verdict, after, newest) = match (last_event_id, newest) {
+            // Where retention has passed the shard, which is that far behind the log, there is nothing to be read before it.
+            (None, Some(most)) if window.forgotten() < position => (None, window.forgotten(), Some((most, position))),
+            (None, _) => (None, position, None),
+            (Some(LastEventId::Foreign), _) => (Some(Verdict::Reset), position, None),
+            (Some(LastEventId::Id(id)), _) => match window.standing(id) {
+                Standing::Unknown => (Some(Verdict::Reset), position, None),
+                Standing::Known => {
+                    let replayed = window.count(&Ask { after: id, ..ask });
+                    (Some(Verdict::Resumed { replayed }), id, None)
+                }
+                Standing::Gap => {
+                    let after = window.forgotten();
+                    let ask = Ask { after, ..ask };
+                    // It begins at the edge of what is kept, and on a busy log that edge moves on before its turn comes. So it
+                    // gets its first slice with the verdict, which for most is all there is.
+                    if after <= position {
+                        let mut events = Vec::new();
+                        first = Some((window.read(&ask, &mut events), events));
+                    }
+                    (Some(Verdict::Gap { oldest: window.oldest(), replayed: window.count(&ask) }), after, None)
+                }
+            },
+        };
+        drop(window);
+        if let Some(verdict) = verdict {
+            self.tell(slot, verdict);
+        }
+        let nothing = matches!(verdict, Some(Verdict::Resumed { replayed: 0 })) && after <= position;
+        if nothing || (after == position && newest.is_none()) {
             return self.go_live(slot, position);
-        };
-        let behind = Behind {
-            patterns: patterns.into_boxed_slice(),
-            after: position,
-            newest: None,
-            came: Some(came),
-            slow: false,
-            queued: false,
-        };
+        }
+        let behind = Behind { patterns: patterns.into_boxed_slice(), after, newest, slow: false, queued: false };
         self.connections[slot as usize].behind = Some(Box::new(behind));
-        self.queue_catching_up(slot);
+        if let Some((slice, events)) = first {
+            self.give(slot, slice, &events);
+        }
     }
 
-    /// Decides where the replay of a new subscription begins, and tells it. What is read next is read from the same window, so
-    /// that retention takes nothing away between the verdict and the events that it counts.
-    fn begin_replay(&mut self, slot: Slot, came: Came, window: &Window) {
-        let connection = &mut self.connections[slot as usize];
-        let Some(behind) = &mut connection.behind else { return };
-        let id = match came {
-            Came::Fresh(most) => {
-                behind.newest = Some((most, behind.after));
-                behind.after = window.forgotten();
-                return;
-            }
-            Came::Back(id) => id,
-        };
-        let up_to = self.position;
-        let id_of_its_own = connection.id.as_ref();
-        let count =
-            |after| window.count(&Ask { patterns: &behind.patterns, after, up_to, newest: None, id: id_of_its_own });
-        let standing = match id {
-            LastEventId::Foreign => Standing::Unknown,
-            LastEventId::Id(id) => window.standing(id),
-        };
+    /// Tells a subscriber what became of its last event id.
+    fn tell(&mut self, slot: Slot, verdict: Verdict) {
         let counters = &self.shared.counters;
-        let (verdict, counter, replayed) = match (standing, id) {
-            (Standing::Known, LastEventId::Id(id)) => {
-                let replayed = count(id);
-                behind.after = id;
-                (Verdict::Resumed { replayed }, &counters.resumed, replayed)
-            }
-            (Standing::Gap, _) => {
-                let replayed = count(window.forgotten());
-                behind.after = window.forgotten();
-                (Verdict::Gap { oldest: window.oldest(), replayed }, &counters.gaps, replayed)
-            }
-            _ => (Verdict::Reset, &counters.resets, 0),
+        let (counter, replayed) = match verdict {
+            Verdict::Resumed { replayed } => (&counters.resumed, replayed),
+            Verdict::Gap { replayed, .. } => (&counters.gaps, replayed),
+            Verdict::Reset => (&counters.resets, 0),
         };
         counter.fetch_add(1, Relaxed);
         counters.replayed.fetch_add(replayed, Relaxed);
-        debug!("client {} comes back: {verdict:?}", connection.number);
+        debug!("client {} comes back: {verdict:?}", self.connections[slot as usize].number);
         let retry = self.settings.limits.retry.as_millis();
         self.notice(slot, &Rendered::verdict(verdict, retry));
     }
@@ -167,7 +157,7 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         let first = connection.outbox.let_go(&mut self.pool).unwrap_or(event.id);
         let patterns = self.index.patterns_of(slot).collect();
-        let behind = Behind { patterns, after: first.before(), newest: None, came: None, slow: true, queued: false };
+        let behind = Behind { patterns, after: first.before(), newest: None, slow: true, queued: false };
         connection.behind = Some(Box::new(behind));
         debug!("client {} ({}) is behind from {first} on", connection.number, connection.peer);
         self.shared.counters.behind.fetch_add(1, Relaxed);
@@ -206,23 +196,14 @@ impl Shard {
         let key = self.key(slot);
         let connection = &mut self.connections[slot as usize];
         let Some(behind) = &mut connection.behind else { return };
-        // What a new one begins with goes out together with its first events.
-        if connection.phase != Phase::Subscribed || !(connection.outbox.is_empty() || behind.came.is_some()) {
+        if connection.phase != Phase::Subscribed || !connection.outbox.is_empty() {
             // Its turn comes again when that is out.
             behind.queued = false;
             return;
         }
-        let log = self.shared.log.clone();
-        let window = log.window();
-        if let Some(came) = behind.came.take() {
-            self.begin_replay(slot, came, &window);
-        }
-        let connection = &mut self.connections[slot as usize];
-        let Some(behind) = &mut connection.behind else { return };
         if behind.after > self.position {
             // It had events from another shard that have yet to come here.
-            self.ahead.push(key);
-            return self.flush(slot);
+            return self.ahead.push(key);
         }
         behind.queued = false;
         let ask = Ask {
@@ -233,15 +214,27 @@ impl Shard {
             id: connection.id.as_ref(),
         };
         let mut events = Vec::new();
-        let mut slice = window.read(&ask, &mut events);
-        drop(window);
-        for (nth, event) in events.iter().enumerate() {
-            if connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool).is_err() {
-                // All outboxes together are full: what did not fit is read again.
-                let last = nth.checked_sub(1).and_then(|last| events[last].id());
-                slice = Slice::UpTo(last.unwrap_or(behind.after));
-                break;
-            }
+        let slice = self.shared.log.window().read(&ask, &mut events);
+        if slice == Slice::Gone {
+            return self.disconnect_outrun(slot);
+        }
+        self.give(slot, slice, &events);
+        self.flush(slot);
+    }
+
+    /// Puts a slice of the log into the outbox of a subscriber that is behind. With the last it is live.
+    fn give(&mut self, slot: Slot, slice: Slice, events: &[Rendered]) {
+        let connection = &mut self.connections[slot as usize];
+        let Some(behind) = &mut connection.behind else { return };
+        // A slice is bounded, so the bound of one outbox does not matter. That of all together does; an empty one takes at
+        // least one.
+        let fits =
+            |event: &&Rendered| connection.outbox.push(event, connection.framing, usize::MAX, &mut self.pool).is_ok();
+        let fitting = events.iter().take_while(fits).count();
+        if fitting < events.len() {
+            // The rest is read again when these are out.
+            behind.after = events[..fitting].last().and_then(Rendered::id).unwrap_or(behind.after);
+            return;
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,
@@ -252,9 +245,8 @@ impl Shard {
                 }
                 self.go_live(slot, self.position);
             }
-            Slice::Gone => return self.disconnect_outrun(slot),
+            Slice::Gone => {}
         }
-        self.flush(slot);
     }
 
     /// Retention has passed a subscriber that is behind. It comes back, and is told what it lost.

@@ -140,10 +140,7 @@ impl Shard {
         self.comment(slot);
         self.begin_stream(slot, subscription.patterns, subscription.last_event_id, subscription.replay);
         self.schedule(slot);
-        // Otherwise it is written to at its turn.
-        if self.connections[slot as usize].behind.is_none() {
-            self.touch(slot);
-        }
+        self.touch(slot);
     }
 
     /// The head of a request did not come in time.

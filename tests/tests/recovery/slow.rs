@@ -150,12 +150,15 @@ fn being_behind_is_a_gauge_and_costs_no_more_than_an_event() {
     // The next time is another one.
     until_behind(&mut publisher, "a");
     let status = publisher.status();
-    assert_eq!((status.behind, status.behind_total, status.caught_up_total), (1, 2, 1));
+    // The system may still find room for some, so that it is behind for a moment before it is for good.
+    let times = status.behind_total;
+    assert!(times >= 2, "{times}");
+    assert_eq!((status.behind, status.caught_up_total), (1, times - 1));
     // Who leaves while behind is behind no more.
     drop(slow);
     wait_for("it to be gone", || (publisher.status().subscribers == 0).then_some(()));
     let status = publisher.status();
-    assert_eq!((status.behind, status.behind_total, status.caught_up_total), (0, 2, 1));
+    assert_eq!((status.behind, status.behind_total, status.caught_up_total), (0, times, times - 1));
     assert_eq!((status.slow_disconnects_total, status.outrun_total), (0, 0));
     assert_eq!(status.resumed_total, 0, "that is for those who come back");
 }
