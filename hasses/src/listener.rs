@@ -136,41 +136,44 @@ impl Listener {
     /// the end of the listener would reset them. A listener that the service manager keeps is left to whoever comes next.
     pub fn run(self, reception: Reception, stopped: Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            let stop = async {
-                // Nothing is ever sent.
-                let _ = stopped.recv().await;
-            };
-            stop.or(self.accept_on(&reception)).await;
+            self.accept_until(&stopped, &reception).await;
             if !self.is_passed {
                 self.accept_the_last(&reception).await;
             }
         })
     }
 
-    /// Accepts until dropped.
-    async fn accept_on(&self, reception: &Reception) {
+    /// Only waiting is cut short by the end: whoever has been accepted is handed over.
+    async fn accept_until(&self, stopped: &Receiver<()>, reception: &Reception) {
         let shared = &reception.shared;
         let mut pauses = Pauses::default();
         loop {
             if shared.counters.connections.load(Relaxed) >= shared.settings().max_connections as u64 {
                 let why = "the descriptors are used up (more of them: LimitNOFILE= or ulimit -n)";
-                self.pause(shared, why, &mut pauses).await;
+                if until(stopped, self.pause(shared, why, &mut pauses)).await.is_none() {
+                    return;
+                }
                 continue;
             }
-            match self.accept().await {
+            let Some(accepted) = until(stopped, self.accept()).await else { return };
+            match accepted {
                 Ok((socket, peer)) => {
                     pauses.under_way = false;
                     self.receive(socket, peer, reception).await;
                 }
                 Err(error) => match Errno::from_io_error(&error) {
                     Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        self.pause(shared, &error.to_string(), &mut pauses).await;
+                        if until(stopped, self.pause(shared, &error.to_string(), &mut pauses)).await.is_none() {
+                            return;
+                        }
                     }
                     // The peer gave up while it waited; there is another one.
                     Some(Errno::CONNABORTED | Errno::INTR) => debug!("{}: {error}", self.name()),
                     _ => {
                         error!("{}: accepting failed, trying on: {error}", self.name());
-                        Timer::after(LOOK).await;
+                        if until(stopped, Timer::after(LOOK)).await.is_none() {
+                            return;
+                        }
                     }
                 },
             }
@@ -297,6 +300,16 @@ impl Reception {
         }
         debug!("connection from {peer} is closed: {failure}");
     }
+}
+
+/// What a task gives; `None` where the channel is closed first.
+async fn until<T>(stopped: &Receiver<()>, task: impl Future<Output = T>) -> Option<T> {
+    let stop = async {
+        // Nothing is ever sent.
+        let _ = stopped.recv().await;
+        None
+    };
+    stop.or(async { Some(task.await) }).await
 }
 
 /// An IPv4 address as such, also where an IPv6 socket accepted it.
