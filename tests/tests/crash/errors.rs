@@ -1,7 +1,5 @@
 //! A disk whose calls fail, now and then or for a while.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use hasses_tests::Running;
@@ -11,6 +9,7 @@ use serde_json::json;
 use crate::chance::Chance;
 use crate::failing_disk::{Error, FailingDisk, Faults};
 use crate::follower::Follower;
+use crate::over::Over;
 use crate::pipeline::Pipeline;
 use crate::place::Place;
 
@@ -27,12 +26,12 @@ const KINDS: [Faults; 6] = [
 ];
 
 fn padding(number: u64) -> usize {
-    if number % 50 == 0 { 20_000 } else { usize::try_from(number * 7 % 300).expect("it is small") }
+    if number.is_multiple_of(50) { 20_000 } else { usize::try_from(number * 7 % 300).expect("it is small") }
 }
 
 /// Has the disk fail and work again in turn as long as this runs.
-fn come_and_go(disk: &FailingDisk, kind: Faults, chance: &mut Chance, over: &AtomicBool) {
-    while !over.load(SeqCst) {
+fn come_and_go(disk: &FailingDisk, kind: Faults, chance: &mut Chance, over: &Over) {
+    while !over.is_over() {
         disk.set(kind);
         chance.pause(Duration::from_millis(20));
         disk.set(Faults::default());
@@ -45,14 +44,15 @@ fn round(place: &Place, disk: &FailingDisk, kind: Faults, pipeline: &mut Pipelin
     let running = place.start(&[KEEP, "--durability", chance.pick(&["os", "disk", "disk"])]);
     let control = place.path("control");
     let (least, in_trouble) = (chance.number(1..300), chance.one_in(2));
-    let over = AtomicBool::new(false);
+    let over = Over::default();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             come_and_go(disk, kind, chance, &over);
             disk.set(if in_trouble { kind } else { Faults::default() });
         });
         let enough = |come: crate::pipeline::Answers| come.refusals >= least && come.good >= least || come.good > 3000;
-        pipeline.publish(&control, enough, || over.store(true, SeqCst));
+        let ending = over.at_the_end();
+        pipeline.publish(&control, enough, || drop(ending));
     });
     let kill = || running.signal(Signal::KILL);
     if in_trouble {
@@ -65,11 +65,8 @@ fn round(place: &Place, disk: &FailingDisk, kind: Faults, pipeline: &mut Pipelin
     disk.set(Faults::default());
 }
 
-#[test]
-#[expect(clippy::print_stdout, reason = "figures for whoever looks for them")]
-fn errors_that_come_and_go_lose_nothing_that_was_acknowledged_and_bring_nothing_back_that_was_refused() {
-    let Some(disk) = FailingDisk::build() else { return };
-    let mut chance = Chance::new();
+/// So many rounds on a new log; gives how many events there are in the end, how many were refused, and how many of these came back.
+fn rounds_on_one_log(rounds: usize, disk: &FailingDisk, chance: &mut Chance) -> (usize, usize, usize) {
     let place = disk.under(Place::new(), chance.number(0..1 << 30));
     let running = place.start(&[KEEP]);
     let birth = place.position();
@@ -77,9 +74,8 @@ fn errors_that_come_and_go_lose_nothing_that_was_acknowledged_and_bring_nothing_
     let mut follower = Follower::start(&place.path("sse"), "subscribe=*", birth);
     let mut pipeline = Pipeline::keyed(padding);
     let mut came_back = 0;
-    let rounds = 3 * KINDS.len() * crate::kill::rounds().div_ceil(crate::kill::ROUNDS);
     for nth in 0..rounds {
-        round(&place, &disk, KINDS[nth % KINDS.len()], &mut pipeline, &mut chance);
+        round(&place, disk, KINDS[nth % KINDS.len()], &mut pipeline, chance);
         let running = place.start(&[KEEP]);
         // The exception that is documented: the disk took neither a sync nor a cut nor any later write until the process was killed,
         // so that those may be there that were refused after the last acknowledgement.
@@ -98,9 +94,19 @@ fn errors_that_come_and_go_lose_nothing_that_was_acknowledged_and_bring_nothing_
     follower.wait_for(entries.last().expect("an event").number);
     drop(running);
     assert!(follower.finish() == entries, "the follower got something else");
-    let (good, refused) = (pipeline.acknowledged.len(), pipeline.refused.len());
-    assert!(refused > rounds, "the disk has failed: {refused}");
-    println!("{rounds} rounds, {good} events, {refused} refused, {came_back} of those refused last came back");
+    (entries.len(), pipeline.refused.len(), came_back)
+}
+
+#[test]
+fn errors_that_come_and_go_lose_nothing_that_was_acknowledged_and_bring_nothing_back_that_was_refused() {
+    let Some(disk) = FailingDisk::build() else { return };
+    let mut chance = Chance::new();
+    let rounds = 3 * KINDS.len();
+    for _ in 0..crate::kill::rounds().div_ceil(crate::kill::ROUNDS) {
+        let (events, refused, came_back) = rounds_on_one_log(rounds, &disk, &mut chance);
+        assert!(refused > rounds, "the disk has failed: {refused}");
+        println!("{rounds} rounds, {events} events, {refused} refused, {came_back} of those refused last came back");
+    }
 }
 
 fn occurrences(running: &Running, text: &str) -> usize {

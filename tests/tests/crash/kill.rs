@@ -27,7 +27,7 @@ pub(crate) fn rounds() -> usize {
 /// Most events are small, and some take several pages of the database.
 fn padding(number: u64) -> usize {
     let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    let most = if random % 16 == 0 { 20_000 } else { 200 };
+    let most = if random.is_multiple_of(16) { 20_000 } else { 200 };
     usize::try_from(random / 16 % most).expect("it is small")
 }
 
@@ -86,7 +86,6 @@ fn rounds_on_one_log(rounds: usize, mut pipeline: Pipeline, chance: &mut Chance)
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "figures for whoever asked for more rounds")]
 fn with_keys_each_event_is_there_once_in_order_after_any_number_of_kills() {
     let mut chance = Chance::new();
     let mut left = rounds();

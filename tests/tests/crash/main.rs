@@ -5,11 +5,15 @@
 #![expect(clippy::expect_used, reason = "what a test needs and cannot have is a failure of that test")]
 
 mod chance;
+mod client;
+mod clock;
+mod damage;
 mod errors;
 mod failing_disk;
 mod follower;
 mod full;
 mod kill;
+mod over;
 mod pipeline;
 mod place;
 mod small_disk;

@@ -5,13 +5,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::SeqCst;
 
 use hasses_client::wire::{ErrorCode, EventId, Failure, Published, Reply};
 use hasses_tests::DEADLINE;
 use serde_json::json;
 
+use crate::over::Over;
 use crate::stream::Entry;
 
 /// Bytes that are sent at once, about.
@@ -90,13 +89,14 @@ impl Pipeline {
     pub(crate) fn publish(&mut self, control: &Path, mut enough: impl FnMut(Answers) -> bool, stop: impl FnOnce()) {
         let socket = UnixStream::connect(control).expect("the daemon listens");
         socket.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-        let (over, again, fresh) = (AtomicBool::new(false), std::mem::take(&mut self.open), self.fresh);
+        let (over, again, fresh) = (Over::default(), std::mem::take(&mut self.open), self.fresh);
         let again = if self.keyed { again } else { Vec::new() };
         let number = |nth: usize| again.get(nth).copied().unwrap_or_else(|| fresh + (nth - again.len()) as u64);
         let mut answered = 0;
         let sent = std::thread::scope(|scope| {
             let writer = scope.spawn(|| send(&socket, &over, self.keyed, self.padding, number));
             let _hang_up = HangUp(&socket);
+            let mut ending = Some(over.at_the_end());
             let (mut answers, mut stop) = (Answers::default(), Some(stop));
             let mut lines = BufReader::new(&socket);
             let mut line = Vec::new();
@@ -105,7 +105,7 @@ impl Pipeline {
                     && let Some(stop) = stop.take()
                 {
                     stop();
-                    over.store(true, SeqCst);
+                    drop(ending.take());
                 }
                 line.clear();
                 // The end, or an answer that was torn: whoever was promised nothing knows nothing.
@@ -159,13 +159,13 @@ impl Drop for HangUp<'_> {
 /// Writes until the connection breaks or it is over; gives how many events may have gone out.
 fn send(
     mut socket: &UnixStream,
-    over: &AtomicBool,
+    over: &Over,
     keyed: bool,
     padding: impl Fn(u64) -> usize,
     number: impl Fn(usize) -> u64,
 ) -> usize {
     let (mut sent, mut piece) = (0, Vec::new());
-    while !over.load(SeqCst) {
+    while !over.is_over() {
         piece.clear();
         while piece.len() < PIECE {
             let number = number(sent);
