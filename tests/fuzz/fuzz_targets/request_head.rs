@@ -6,11 +6,14 @@
 #![no_main]
 
 use hasses::config::Cors;
-use hasses::http::{Decision, Endpoint, Method, Outlook, Parsed, QueryLimits, Request, Room, decide, parse_head};
+use hasses::http::{
+    Decision, Endpoint, HEALTH_PATH, Method, Outlook, Parsed, QueryLimits, Request, Room, decide, parse_head,
+};
 use libfuzzer_sys::fuzz_target;
 
 const MAX_TOPICS: usize = 8;
-const LIMITS: QueryLimits = QueryLimits { topics: MAX_TOPICS, replay: 100 };
+const MAX_REPLAY: usize = 100;
+const LIMITS: QueryLimits = QueryLimits { topics: MAX_TOPICS, replay: MAX_REPLAY };
 const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 
 fuzz_target!(|input: &[u8]| {
@@ -85,15 +88,25 @@ fn unambiguous(head: &[u8], request: &Request<'_>) {
 }
 
 fn answered(request: &Request<'_>) {
-    for (endpoint, room) in endpoints().into_iter().flat_map(|it| [(it.clone(), Room::Free), (it, Room::Full(5000))]) {
-        match decide(request, &endpoint, || room, Outlook::Serving, LIMITS, DATE) {
+    // There is room only as long as the daemon goes on.
+    let cases =
+        [(Room::Free, Outlook::Serving), (Room::Full(5000), Outlook::Serving), (Room::Full(5000), Outlook::Draining)];
+    for (endpoint, (room, outlook)) in endpoints().into_iter().flat_map(|it| cases.map(|case| (it.clone(), case))) {
+        match decide(request, &endpoint, || room, outlook, LIMITS, DATE) {
             Decision::Subscribe(subscription) => {
                 assert!(request.path == endpoint.path && request.method == Method::Get, "{request:?}");
                 assert!((1..=MAX_TOPICS).contains(&subscription.patterns.len()), "{:?}", subscription.patterns);
+                let replay = subscription.replay;
+                assert!(replay.is_none_or(|replay| (1..=MAX_REPLAY).contains(&replay)), "{replay:?}");
                 one_response(&subscription.head, Body::None);
             }
             Decision::ComeBackLater(bytes) => {
                 assert!(room == Room::Full(5000), "{request:?}");
+                one_response(&bytes, Body::Any);
+            }
+            Decision::Answer(bytes) if request.path == HEALTH_PATH && request.method == Method::Get => {
+                let status: &[u8] = if outlook == Outlook::Serving { b"200 OK" } else { b"503 Service Unavailable" };
+                assert!(bytes.strip_prefix(b"HTTP/1.1 ").is_some_and(|rest| rest.starts_with(status)), "{bytes:?}");
                 one_response(&bytes, Body::Any);
             }
             Decision::Answer(bytes) => one_response(&bytes, Body::None),
