@@ -133,7 +133,7 @@ impl Count {
         let number = number_of(seen);
         match self.oldest.take() {
             Some(oldest) => {
-                assert!(number > self.newest && seen.id == oldest, "{number} with {} after {oldest}", seen.id)
+                assert!(number > self.newest && seen.id == oldest, "{number} with {} after {oldest}", seen.id);
             }
             None => assert_eq!(number, self.newest + 1, "out of turn"),
         }
