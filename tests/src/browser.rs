@@ -22,8 +22,8 @@ pub enum Browser {
 /// Nobody is there: what is not on this machine is for a proxy that does not exist. Neither browser asks its proxy for loopback.
 const NO_PROXY: (&str, u16) = ("127.0.0.1", 9);
 
-/// What Firefox shall leave alone: the network, and what it says to a first user.
-const FIREFOX_PREFERENCES: [(&str, &str); 8] = [
+/// What Firefox shall leave alone: the network, what it says to a first user, and what it makes ready for later.
+const FIREFOX_PREFERENCES: [(&str, &str); 10] = [
     ("network.dns.disabled", "true"),
     ("app.update.enabled", "false"),
     ("browser.aboutwelcome.enabled", "false"),
@@ -33,6 +33,8 @@ const FIREFOX_PREFERENCES: [(&str, &str); 8] = [
     // 1: the proxy that is named.
     ("network.proxy.type", "1"),
     ("network.captive-portal-service.enabled", "false"),
+    ("browser.newtab.preload", "false"),
+    ("dom.ipc.processPrelaunch.enabled", "false"),
 ];
 
 impl Browser {

@@ -119,7 +119,7 @@ impl Page {
     /// As [`report`](Self::report).
     pub fn report_of_any(&mut self) -> (usize, Report) {
         let report = self.next();
-        assert_eq!(report["number"], self.reports, "reports come in their order: {report}");
+        assert_eq!(report["number"], self.reports, "reports come in their order");
         self.reports += 1;
         let text = |name: &str| report[name].as_str().unwrap_or_else(|| panic!("no {name}: {report}")).to_owned();
         let source = report["source"].as_u64().and_then(|number| usize::try_from(number).ok()).expect("a number");
@@ -164,21 +164,6 @@ impl Page {
         match self.report() {
             Report::Event(seen) => seen,
             other => panic!("an event was expected: {other:?}"),
-        }
-    }
-
-    /// Waits until a page whose connection ends, or is ended already, is connected again. It may try in vain before.
-    ///
-    /// # Panics
-    /// It gives up, or an event comes meanwhile.
-    pub fn comes_back(&mut self) {
-        assert_eq!(self.report(), Report::Lost, "the end of the connection is seen first");
-        loop {
-            match self.report() {
-                Report::Open => return,
-                Report::Lost => {}
-                other => panic!("only its coming back was expected: {other:?}"),
-            }
         }
     }
 }

@@ -16,9 +16,8 @@ use serde_json::Value;
 
 use crate::Daemon;
 
-/// Rest between two numbers: enough of them to be always under way, and no more than a browser keeps up with. Nothing depends on
-/// its length.
-const REST: Duration = Duration::from_millis(3);
+/// Rest between two numbers: some are always under way, and a browser easily keeps up with them. Nothing depends on its length.
+const REST: Duration = Duration::from_millis(10);
 
 /// A publisher that counts in `room`, whatever becomes of the daemon.
 pub(crate) struct Numbers {

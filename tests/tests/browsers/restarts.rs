@@ -9,7 +9,6 @@ use crate::{Daemon, PAGE, in_each_browser, subscribed};
 in_each_browser!(
     a_page_counts_on_through_restarts,
     a_page_counts_on_where_a_restart_refuses_nobody,
-    a_page_comes_back_after_a_restart_with_a_log_in_memory,
     a_page_that_makes_a_new_source_when_its_browser_gives_up_outlasts_any_absence,
 );
 
@@ -50,23 +49,6 @@ fn a_page_counts_on_where_a_restart_refuses_nobody(browser: Browser) {
         assert!(count.lost() > nth);
     }
     count.up_to(numbers.stop());
-}
-
-/// What was published before is gone then, and the page, which does not listen for it, goes on.
-fn a_page_comes_back_after_a_restart_with_a_log_in_memory(browser: Browser) {
-    let mut daemon = Daemon::start(&LATER);
-    let Some(mut page) = subscribed(browser, &daemon, "subscribe=room", &[]) else { return };
-    daemon.publish(&json!({"topic": "room", "data": "before", "retry": 1000}));
-    assert_eq!(page.event().data, "before");
-    for (number, end) in [Daemon::kill as fn(&mut Daemon), Daemon::stop].into_iter().enumerate() {
-        end(&mut daemon);
-        daemon.start_again();
-        page.comes_back();
-        let id = daemon.publish(&json!({"topic": "room", "data": number}));
-        let seen = page.event();
-        assert_eq!((seen.data, seen.id), (number.to_string(), id));
-        assert_eq!(daemon.publisher().status().resets_total, 1);
-    }
 }
 
 fn a_page_that_makes_a_new_source_when_its_browser_gives_up_outlasts_any_absence(browser: Browser) {
