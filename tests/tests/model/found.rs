@@ -109,3 +109,39 @@ fn whoever_asks_for_the_newest_events_begins_though_retention_passes_some() {
     setup.bounds.retain_events = 10;
     assert_eq!(under_a_flood(&setup, Page::Fresh), (1, 0));
 }
+
+#[test]
+fn whoever_is_ahead_of_its_shard_is_told_nothing_of_where_that_stands() {
+    let mut setup = setup("a");
+    setup.shards = 2;
+    let heartbeats =
+        (0..10).flat_map(|_| [Step::Advance(10_000), Step::Deliver(1, 0), Step::Deliver(1, 0), Step::Read(0, 1000)]);
+    let begin = [
+        publish("a", 10),
+        Step::Hub,
+        Step::Deliver(0, 10),
+        Step::NewPage(0, Page::Event(5)),
+        Step::Connect { browser: 0, shard: 1, at_first: usize::MAX },
+    ];
+    everything_is_received(&setup, begin.into_iter().chain(heartbeats).collect());
+}
+
+#[test]
+fn a_stream_is_ended_after_what_waits_for_it() {
+    for end in [Step::Drain(0), Step::Kick("me")] {
+        let mut setup = setup("a");
+        setup.habits[0].id = Some("me");
+        setup.habits[0].send_buffer = 4096;
+        let mut world = World::new(&setup);
+        for step in [connect(), Step::Deliver(0, 1), publish("a", 100), end, Step::Hub] {
+            world.step(&step);
+        }
+        (0..20).for_each(|_| world.step(&Step::Deliver(0, 10)));
+        let newest = world.reference.newest();
+        world.rest();
+        let status = world.status();
+        assert_eq!((status.subscribers, status.behind_total), (0, 0));
+        assert_eq!((world.expected.ended, world.expected.cut), (1, 0));
+        assert_eq!(world.browsers[0].last_event_id, newest.to_string());
+    }
+}

@@ -69,6 +69,15 @@ impl Reference {
         self.events.last().map_or(self.birth, |event| event.id)
     }
 
+    /// None of the events from this number on has the key of one that is here.
+    pub(crate) fn check_keys(&self, from: usize) {
+        for (nth, event) in self.events.iter().enumerate().skip(from) {
+            let Some(key) = &event.publish.key else { continue };
+            let same = self.events[..nth].iter().rfind(|known| known.publish.key.as_ref() == Some(key));
+            assert!(same.is_none_or(|same| same.id <= self.forgotten), "{key:?} was accepted twice, as {}", event.id);
+        }
+    }
+
     fn here(&self) -> &[Known] {
         &self.events[self.events.partition_point(|event| event.id <= self.forgotten)..]
     }

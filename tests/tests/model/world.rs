@@ -80,7 +80,7 @@ pub(crate) struct Expected {
 
 pub(crate) struct Browser {
     habit: Habit,
-    last_event_id: String,
+    pub(crate) last_event_id: String,
     pub(crate) life: Option<Life>,
 }
 
@@ -220,12 +220,12 @@ impl World {
 
     fn run_hub(&mut self) {
         assert!(block_on(poll_once(&mut self.hub)).is_none(), "the hub has ended");
+        let before = self.reference.events.len();
         let entries = self.account.entries();
-        for ordered in &entries.events[self.reference.events.len()..] {
-            self.reference.add(ordered);
-        }
+        entries.events[before..].iter().for_each(|ordered| self.reference.add(ordered));
         drop(entries);
         self.reference.forgotten = self.shared.log.window().forgotten();
+        self.reference.check_keys(before);
         assert_eq!(self.shared.log.window().newest(), self.reference.newest());
     }
 
