@@ -102,7 +102,7 @@ fn answered(request: &Request<'_>) {
             }
             Decision::ComeBackLater(bytes) => {
                 assert!(room == Room::Full(5000), "{request:?}");
-                one_response(&bytes, Body::Any);
+                one_response(&bytes, Body::Retry);
             }
             Decision::Answer(bytes) if request.path == HEALTH_PATH && request.method == Method::Get => {
                 let status: &[u8] = if outlook == Outlook::Serving { b"200 OK" } else { b"503 Service Unavailable" };
@@ -118,8 +118,11 @@ fn answered(request: &Request<'_>) {
 
 #[derive(PartialEq)]
 enum Body {
+    /// Of the length that the head says.
     Any,
     None,
+    /// When to come back, in one chunk and a last one; without chunks up to the end of the connection.
+    Retry,
 }
 
 /// Nothing that the client sent has become a header line, or a second response.
@@ -145,17 +148,20 @@ fn one_response(response: &[u8], body: Body) {
     ];
     let response = std::str::from_utf8(response).expect("a response without events is text");
     let (head, rest) = response.split_once("\r\n\r\n").expect("a response has a head");
-    let mut length = None;
+    let (mut length, mut chunked) = (None, false);
     for line in head.split("\r\n").skip(1) {
         let (name, value) = line.split_once(": ").expect("a header line has a name and a value");
         assert!(NAMES.contains(&name) && !value.contains(char::is_control), "{line:?}");
         if name == "Content-Length" {
             length = value.parse().ok();
         }
+        chunked |= line == "Transfer-Encoding: chunked";
     }
     match body {
         Body::Any => assert_eq!(length, Some(rest.len()), "the length of the body"),
         Body::None => assert_eq!(rest, "", "a body"),
+        Body::Retry if chunked => assert_eq!((rest, length), ("d\r\nretry: 5000\n\n\r\n0\r\n\r\n", None)),
+        Body::Retry => assert_eq!((rest, length), ("retry: 5000\n\n", None)),
     }
 }
 
