@@ -111,7 +111,8 @@ fn what_retention_lets_go_of_is_room_for_new_events_on_a_disk_that_stays_full() 
     let Some(disk) = SmallDisk::mount(MEBIBYTES) else { return };
     let place = Place::with_log_in(&disk.path().join("log"));
     let mut pipeline = pipeline();
-    let running = place.start(&["--retain-age=2"]);
+    // Long enough for all of them to be there at one time, also on a machine that is busy.
+    let running = place.start(&["--retain-age=8"]);
     without_refusal(&place, &mut pipeline, 500);
     disk.fill();
     until_refused(&place, &mut pipeline);
