@@ -133,7 +133,7 @@ fn a_stream_is_ended_after_what_waits_for_it() {
         setup.habits[0].id = Some("me");
         setup.habits[0].send_buffer = 4096;
         let mut world = World::new(&setup);
-        for step in [connect(), Step::Deliver(0, 1), publish("a", 100), end, Step::Hub] {
+        for step in [connect(), Step::Deliver(0, 1), publish("a", 500), end, Step::Hub] {
             world.step(&step);
         }
         (0..20).for_each(|_| world.step(&Step::Deliver(0, 10)));

@@ -149,7 +149,7 @@ impl Life {
                 let id = id(event);
                 assert!(self.notices && event.data == "{}", "{say}");
                 self.check_verdict(&beginning, &say);
-                assert!(id >= self.last.max(self.cursor).unwrap_or(id), "back: {say}");
+                assert!(Some(id) >= self.progress(), "back: {say}");
                 assert!(id <= position, "ahead of its shard, which is at {position}: {say}");
                 // "No cursor event is ever sent while something before it is still owed."
                 self.pass(id, &beginning, reference, position, &say);

@@ -27,6 +27,9 @@ use world::World;
 /// What happened in all cases, by name, so that it is seen that everything did.
 type Seen = BTreeMap<&'static str, u64>;
 
+/// What happens in one case of thirty.
+const RARE: [&str; 4] = ["drained", "kicked", "slow disconnects", "stalled"];
+
 #[test]
 fn whatever_happens_everybody_receives_what_the_reference_says_or_the_right_verdict() {
     let seen = RefCell::new(Seen::default());
@@ -47,8 +50,9 @@ fn whatever_happens_everybody_receives_what_the_reference_says_or_the_right_verd
     }
     let seen = seen.into_inner();
     println!("{seen:#?}");
-    // With few cases chance may leave something out.
-    let never = seen.iter().filter(|(_, count)| **count == 0 && cases >= 200).map(|(what, _)| what);
+    // Chance may leave something out, of few cases most things, of many nothing.
+    let may_be_left_out = |what: &str| cases < 200 || (cases < 1000 && RARE.contains(&what));
+    let never = seen.iter().filter(|(what, count)| **count == 0 && !may_be_left_out(what)).map(|(what, _)| what);
     assert_eq!(never.collect::<Vec<_>>(), Vec::<&&str>::new(), "what was never tried");
 }
 
