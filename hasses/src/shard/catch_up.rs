@@ -75,15 +75,21 @@ impl Shard {
                     (Some(Verdict::Resumed { replayed }), id, None)
                 }
                 Standing::Gap => {
-                    let after = window.forgotten();
-                    let ask = Ask { after, ..ask };
-                    // It begins at the edge of what is kept, and on a busy log that edge moves on before its turn comes. So it
-                    // gets its first slice with the verdict, which for most is all there is.
-                    if after <= position {
-                        let mut events = Vec::new();
-                        first = Some((window.read(&ask, &mut events), events));
+                    let oldest = window.oldest();
+                    if window.forgotten() > position && id <= position {
+                        // Retention has passed the shard: nothing is left before its position, and all behind it comes live.
+                        (Some(Verdict::Gap { oldest, replayed: 0 }), position, None)
+                    } else {
+                        // It begins at the edge of what is kept, and on a busy log that edge moves on before its turn comes. So
+                        // it gets its first slice with the verdict, which for most is all there is.
+                        let after = window.forgotten();
+                        let ask = Ask { after, ..ask };
+                        if after <= position {
+                            let mut events = Vec::new();
+                            first = Some((window.read(&ask, &mut events), events));
+                        }
+                        (Some(Verdict::Gap { oldest, replayed: window.count(&ask) }), after, None)
                     }
-                    (Some(Verdict::Gap { oldest: window.oldest(), replayed: window.count(&ask) }), after, None)
                 }
             },
         };
@@ -238,6 +244,10 @@ impl Shard {
         }
         match slice {
             Slice::UpTo(id) => behind.after = id,
+            // Should it fall behind before these are out, it is still owed no more than the newest.
+            Slice::Whole if behind.newest.is_some() && fitting > 0 => {
+                behind.after = events.last().and_then(Rendered::id).unwrap_or(behind.after);
+            }
             Slice::Whole => {
                 if behind.slow {
                     self.shared.counters.behind.fetch_sub(1, Relaxed);

@@ -73,6 +73,30 @@ fn the_newest_events_are_followed_by_all_also_where_retention_has_passed_the_sha
     everything_is_received(&setup, vec![publish("a", 10), Step::Hub, connect(), Step::Deliver(0, 0)]);
 }
 
+#[test]
+fn the_newest_events_are_no_more_of_them_where_their_reader_falls_behind_at_once() {
+    let mut setup = setup("b");
+    setup.habits[0].replay = Some(3);
+    setup.habits[0].send_buffer = 4096;
+    setup.habits[0].lazy = true;
+    // No cursor stands behind the events.
+    setup.habits[0].notices = false;
+    setup.bounds.outbox = 200;
+    let large =
+        Step::Publish { topics: vec![pattern("b*")], count: 3, size: 8000, except: None, key: None, named: false };
+    let steps = [
+        (large, 0),
+        (publish("b", 5), 0),
+        (Step::Hub, 0),
+        (Step::Deliver(0, 10), 1),
+        (connect(), 3),
+        (publish("b", 1), 0),
+        (Step::Hub, 0),
+        (Step::Deliver(0, 10), 1),
+    ];
+    play(&setup, &steps, &mut Default::default());
+}
+
 /// Rounds of events, each of which retention passes at once, while a browser subscribes; gives what it cost.
 fn under_a_flood(setup: &Setup, page: Page) -> (u64, u64) {
     let mut world = World::new(setup);

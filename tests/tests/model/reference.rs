@@ -111,7 +111,9 @@ impl Reference {
             let replayed = self.count(asked, self.forgotten, position);
             let oldest = self.here().first().map_or(self.newest(), |event| event.id);
             let verdict = format!(r#"{{"status":"gap","oldest":"{oldest}","replayed":{replayed}}}"#);
-            return Beginning { verdict: Some(verdict), replayed, start: self.forgotten, ..live };
+            // A shard that retention has passed still gets all behind its position.
+            let start = if last <= position { self.forgotten.min(position) } else { self.forgotten };
+            return Beginning { verdict: Some(verdict), replayed, start, ..live };
         }
         reset
     }

@@ -113,6 +113,8 @@ fn the_policy_is_that_of_the_event_which_does_not_fit() {
     assert_eq!((status.behind, status.slow_disconnects_total), (1, 0));
     drop(by_log);
     wait_for("it to be gone", || (publisher.status().subscribers == 0).then_some(()));
+    // More than once, where the system took more in between.
+    let behind = publisher.status().behind_total;
     // To a prefix, and to several topics of which one has the policy.
     for topics in [json!(["jobs/1*"]), json!(["log", "jobs"])] {
         let _slow = slow_subscriber(&daemon, "subscribe=log-jobs*");
@@ -123,5 +125,5 @@ fn the_policy_is_that_of_the_event_which_does_not_fit() {
             (publisher.status().slow_disconnects_total == before + 1).then_some(())
         });
     }
-    assert_eq!(publisher.status().behind_total, 1);
+    assert_eq!(publisher.status().behind_total, behind);
 }

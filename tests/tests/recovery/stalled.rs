@@ -91,7 +91,7 @@ fn a_peer_that_takes_nothing_is_counted_also_where_all_fits_into_the_buffers_of_
     let mut publisher = daemon.publisher();
     let mut stalled = slow_subscriber(&daemon, "subscribe=a");
     wait_for("bytes that the peer has no room for", || {
-        publish_all(&mut publisher, "a", numbered(0..1, 2_000));
+        publish_all(&mut publisher, "a", numbered(0..4, 2_000));
         let sent = Instant::now();
         // What is on its way is acknowledged some milliseconds later.
         let taken = wait_for("an answer of the peer", || {
