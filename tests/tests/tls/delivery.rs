@@ -157,7 +157,7 @@ fn a_subscriber_that_reads_late_misses_nothing_whether_it_waits_in_the_outbox_or
     }
 }
 
-/// A subscriber reads only when all is published, of which so much fits into its outbox; so often it falls behind.
+/// A subscriber reads only when all is published, of which so much fits into its outbox; so many are behind then.
 fn reads_late(outbox: usize, behind: u64) {
     let (daemon, client) = secured(|config| {
         config.limits.send_buffer = 16 * 1024;
@@ -180,7 +180,10 @@ fn reads_late(outbox: usize, behind: u64) {
     assert!(behind == 0 || status.queued_bytes < 70_000, "what the log has need not wait: {}", status.queued_bytes);
     (0..500).for_each(|nth| assert_eq!(late.data(), format!("{nth} {filler}")));
     let status = wait_for("it to be live", || Some(publisher.status()).filter(|status| status.behind == 0));
-    assert_eq!((status.queued_bytes, status.behind_total, status.caught_up_total), (0, behind, behind));
+    assert_eq!(status.queued_bytes, 0);
+    // The kernel may take enough in between for it to be live once more, and to fall behind again.
+    assert_eq!(status.behind_total, status.caught_up_total);
+    assert_eq!(status.behind_total >= 1, behind == 1, "{} times behind", status.behind_total);
 }
 
 #[test]
