@@ -1,5 +1,7 @@
 //! Sockets that take nothing any more.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hasses_tests::{Subscriber, TestDaemon, wait_for};
@@ -77,11 +79,14 @@ fn a_quiet_subscriber_makes_no_progress_and_stays() {
 
 /// Bytes that the daemon's side of a connection holds because the other side has no room for them.
 fn held_by_the_system(subscriber: &mut Subscriber) -> u64 {
-    let port = subscriber.stream().socket().local_addr().expect("an address").port();
+    let socket = subscriber.stream().socket();
+    let port = |address: io::Result<SocketAddr>| format!(":{:04X}", address.expect("an address").port());
+    // Connections to different ports may come from one and the same.
+    let ends = [port(socket.peer_addr()), port(socket.local_addr())];
     let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
-    let peer = format!(":{port:04X}");
-    let line = table.lines().find(|line| line.split_whitespace().nth(2).is_some_and(|remote| remote.ends_with(&peer)));
-    let queues = line.and_then(|line| line.split_whitespace().nth(4)).unwrap_or_else(|| panic!("no {peer} in {table}"));
+    let is_it = |line: &&str| line.split_whitespace().skip(1).zip(&ends).all(|(address, end)| address.ends_with(end));
+    let line = table.lines().skip(1).find(is_it);
+    let queues = line.and_then(|line| line.split_whitespace().nth(4)).unwrap_or_else(|| panic!("no {ends:?}: {table}"));
     u64::from_str_radix(queues.split(':').next().expect("what waits to be sent"), 16).expect("a number")
 }
 
