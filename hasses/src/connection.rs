@@ -205,21 +205,27 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn takes_directly(&self) -> bool {
-        self.outbox.is_empty() && self.tls.is_none() && self.behind.is_none()
+        self.outbox.is_empty() && self.behind.is_none() && !self.wants_write()
     }
 
     /// Records of TLS wait to go out.
-    fn wants_write(&self) -> bool {
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Writes bytes past the outbox, which must [take them](Self::takes_directly); gives how many the socket took.
+    /// Writes bytes past the outbox, which must [take them](Self::takes_directly); gives how many the socket took, or TLS made a
+    /// record of, which may [still wait](Self::wants_write).
     ///
     /// # Errors
     /// It is full or broken: the way over the outbox finds out which, and does what follows from it.
     #[inline]
-    pub fn write_now(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        rustix::net::send(&self.socket, bytes, FLAGS)
+    pub fn write_now(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        match &mut self.tls {
+            None => rustix::net::send(&self.socket, bytes, FLAGS),
+            Some(tls) => tls.write(self.socket.as_fd(), &[IoSlice::new(bytes)]),
+        }
     }
 
     /// The first `written` bytes of an event went out past the outbox; its rest waits there. Apart and not inlined, so that the

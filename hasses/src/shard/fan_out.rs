@@ -55,19 +55,20 @@ impl Shard {
                     direct = if direct % LOOK == 0 && !messages.is_empty() { 0 } else { direct - 1 };
                     let (bytes, range) = event.rendered.as_framed(connection.framing);
                     let whole = range.len();
-                    match connection.write_now(&bytes[range]) {
-                        Ok(written) if written == whole => {
+                    if let Ok(written) = connection.write_now(&bytes[range]) {
+                        if written == whole {
                             connection.delivered += 1;
                             connection.written = *now;
                             *delivered += 1;
-                            return;
-                        }
-                        Ok(written) => {
+                        } else {
                             connection.keep_rest(&event.rendered, written, pool, *now);
-                            connection.touched = true;
-                            return touched.push_back(slot);
                         }
-                        Err(_) => {}
+                        if (written < whole || connection.wants_write())
+                            && !std::mem::replace(&mut connection.touched, true)
+                        {
+                            touched.push_back(slot);
+                        }
+                        return;
                     }
                 }
                 if connection.behind.is_some() {

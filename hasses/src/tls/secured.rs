@@ -55,6 +55,7 @@ impl Secured {
     }
 
     /// Records wait to go out.
+    #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.connection.wants_write()
