@@ -60,6 +60,7 @@ impl Daemon {
             (None, Some(temporary)) => temporary.path().to_owned(),
             (None, None) => unreachable!(),
         };
+        fs::create_dir_all(&folder).expect("the directory can be made");
         let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
         let port = PORTS.skip(std::process::id() as usize % 5000).find(is_free).expect("a free port");
         let program = options.hasses.clone().unwrap_or_else(build);

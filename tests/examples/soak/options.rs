@@ -14,7 +14,7 @@ Usage: cargo run -p hasses-tests --release --example soak -- [OPTIONS]
   --rate N         events a second, all publishers together (800)
   --seed N         what chance does; a failure names its own (by the clock)
   --hasses PATH    this daemon, instead of building one
-  --directory DIR  where log and sockets go (a temporary folder)
+  --directory DIR  where log and sockets go; made if missing (a temporary folder)
   --help           print this";
 
 /// What the command line asks for.
