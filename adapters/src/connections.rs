@@ -33,10 +33,10 @@ pub(crate) struct Connection<S> {
 
 /// Accepts until dropped. At the limit of control connections it waits for one to end: a publisher that writes and closes
 /// is served late rather than lost.
-pub(crate) async fn serve<S, F>(address: &str, over: Over, context: Context, accept: impl Fn() -> F)
+pub(crate) async fn serve<S, F>(address: &str, over: Over, context: Context, accept: impl Fn() -> F + Send + Sync)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<Connection<S>>>,
+    F: Future<Output = io::Result<Connection<S>>> + Send,
 {
     // The sessions live on an executor of this source's own, so that they end with it.
     let sessions = Executor::new();
@@ -84,7 +84,10 @@ where
             }
         }
     };
-    sessions.run(accepting).await;
+    // A task of its own, so that it tries to accept when somebody connects, and not whenever a session has something to do.
+    let acceptor = Executor::new();
+    let accepting = acceptor.spawn(accepting);
+    sessions.run(acceptor.run(accepting)).await;
 }
 
 /// The places that a connection takes.

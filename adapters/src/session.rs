@@ -21,6 +21,10 @@ use crate::sources::Context;
 /// message aside.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Commands that are submitted together. Others get their turn after so many: each may be an event to ten thousand subscribers,
+/// and short ones come by the thousand in one read.
+const MOST_COMMANDS: usize = 128;
+
 /// Bytes that one write into a FIFO puts there as a whole, on Linux.
 const PIPE_BUF: usize = 4096;
 
@@ -164,8 +168,8 @@ impl Session {
         if self.decoder.held_bytes() > PIPE_BUF { self.quiet.max(self.long_quiet) } else { self.quiet }
     }
 
-    /// Carries out what was read. Lists are asked for one at a time and written before the next, so that a publisher who asks
-    /// for a thousand of them does not make the daemon hold a thousand.
+    /// Carries out what was read, some at a time. Lists are asked for one at a time and written before the next, so that a
+    /// publisher who asks for a thousand of them does not make the daemon hold a thousand.
     async fn carry_out<S: AsyncWrite + Unpin>(&mut self, frames: Vec<Frame>, stream: &mut S) -> io::Result<()> {
         let mut frames = frames.into_iter().peekable();
         let mut answers = Vec::new();
@@ -179,7 +183,7 @@ impl Session {
                         let list = matches!(command, Command::Clients(_) | Command::Topics(_) | Command::Status);
                         commands.push(command);
                         asked.push((frame.answer, None));
-                        if list {
+                        if list || commands.len() == MOST_COMMANDS {
                             break;
                         }
                     }

@@ -14,7 +14,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
-use futures_lite::future::block_on;
 use hasses_adapters::{Context, Current, Inbox, Passed};
 use smol::lock::Semaphore;
 use smol::{Executor, Task, Timer};
@@ -26,6 +25,7 @@ use crate::connection::millis;
 use crate::hub::{EVICTION, Hub};
 use crate::listener::{Reception, ShardHandle};
 use crate::logging::LevelSwitch;
+use crate::mailbox::Mailbox;
 use crate::opening::{Opened, StartError, control_settings};
 use crate::service::Owner;
 use crate::settings::Settings;
@@ -60,7 +60,7 @@ pub struct Daemon {
     /// Ends the threads that do.
     stop_arrivals: Option<Sender<()>>,
     arriving: Vec<JoinHandle<()>>,
-    shards: Vec<(Sender<Message>, JoinHandle<()>)>,
+    shards: Vec<(Mailbox, JoinHandle<()>)>,
 }
 
 impl Daemon {
@@ -84,7 +84,7 @@ impl Daemon {
 
         let (shards, handles) = start_shards(&shared)?;
         let (inbox, submissions) = Inbox::new(INBOX);
-        let channels = handles.iter().map(|handle| handle.messages.clone()).collect();
+        let channels = handles.iter().map(|handle| handle.mailbox.clone()).collect();
         let hub = Hub::new(shared.clone(), channels, log);
         let current = Current::new(control_settings);
         let places = shared.config.limits.max_control_connections;
@@ -157,9 +157,9 @@ impl Daemon {
         let last = until - time / self.subscribers().max(1);
         self.shared.drained_at.store(last.max(1), Relaxed);
         let (done, drained) = async_channel::bounded::<()>(1);
-        for (messages, _) in &self.shards {
+        for (mailbox, _) in &self.shards {
             // A shard that is gone has no streams.
-            let _ = block_on(messages.send(Message::Drain(until, done.clone())));
+            let _ = mailbox.send_blocking(Message::Drain(until, done.clone()));
         }
         async move {
             // Ends when every shard has dropped its sender.
@@ -190,9 +190,9 @@ impl Daemon {
             warn!("changed, but in force only after a restart: {}", later.join(", "));
         }
         *self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings.clone();
-        for (messages, _) in &self.shards {
+        for (mailbox, _) in &self.shards {
             // A shard that is gone is ending with the daemon.
-            let _ = block_on(messages.send(Message::Settings(settings.clone())));
+            let _ = mailbox.send_blocking(Message::Settings(settings.clone()));
         }
         self.shared.log.set(config.limits.retention(), config.slow.clone());
         self.current.exchange(control_settings(&config, &self.passed));
@@ -264,9 +264,9 @@ impl Daemon {
         drop(self.stop_arrivals.take());
         join_threads(self.arriving.drain(..));
         // All are told before one is waited for: the time that slow subscribers get is the same everywhere.
-        for (messages, _) in &self.shards {
+        for (mailbox, _) in &self.shards {
             // A shard that is gone has nothing to end.
-            let _ = block_on(messages.send(Message::End));
+            let _ = mailbox.send_blocking(Message::End);
         }
         for (_, thread) in self.shards.drain(..) {
             if thread.join().is_err() {
@@ -296,18 +296,17 @@ async fn join(tasks: Vec<Task<()>>) {
     }
 }
 
-type Started = (Vec<(Sender<Message>, JoinHandle<()>)>, Vec<ShardHandle>);
+type Started = (Vec<(Mailbox, JoinHandle<()>)>, Vec<ShardHandle>);
 
 fn start_shards(shared: &Arc<Shared>) -> Result<Started, StartError> {
     let (mut shards, mut handles) = (Vec::new(), Vec::new());
     for nth in 0..shared.config.shards {
-        let (messages, received) = async_channel::bounded(SHARD_CHANNEL);
+        let (mailbox, messages) = Mailbox::new(SHARD_CHANNEL).map_err(system("making an eventfd"))?;
         let load = Arc::new(AtomicUsize::new(0));
-        let shard = Shard::new(shared.clone(), received, load.clone()).map_err(system("making an epoll"))?;
-        let serve = move || async_io::block_on(shard.run());
-        let thread = spawn(&format!("hasses-shard-{nth}"), guarded(serve))?;
-        shards.push((messages.clone(), thread));
-        handles.push(ShardHandle { messages, load });
+        let shard = Shard::new(shared.clone(), messages, load.clone()).map_err(system("making an epoll"))?;
+        let thread = spawn(&format!("hasses-shard-{nth}"), guarded(move || shard.run()))?;
+        shards.push((mailbox.clone(), thread));
+        handles.push(ShardHandle { mailbox, load });
     }
     Ok((shards, handles))
 }

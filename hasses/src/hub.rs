@@ -18,6 +18,7 @@ use tracing::info;
 use crate::batch::{Batch, Event, Found, Query, Step};
 use crate::gate::Gate;
 use crate::log::{Appender, Ordered, Outcome};
+use crate::mailbox::Mailbox;
 use crate::shard::Message;
 use crate::shared::Shared;
 
@@ -32,7 +33,7 @@ pub const EVICTION: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Hub {
     shared: Arc<Shared>,
-    shards: Vec<Sender<Message>>,
+    shards: Vec<Mailbox>,
     gate: Arc<Gate>,
     log: Appender,
     /// The newest event, as the submissions see it that are carried out.
@@ -58,7 +59,7 @@ enum Taken {
 impl Hub {
     /// A hub before these shards.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, shards: Vec<Sender<Message>>, log: Appender) -> Self {
+    pub fn new(shared: Arc<Shared>, shards: Vec<Mailbox>, log: Appender) -> Self {
         let newest = shared.log.window().newest();
         Self { gate: Gate::new(shared.config.limits.in_flight), shared, shards, log, newest }
     }

@@ -11,6 +11,7 @@ use crate::clock::System;
 use crate::config::Config;
 use crate::log::{History, Retention, Store, StoreError, Storing, Window};
 use crate::logging::LevelSwitch;
+use crate::mailbox::Messages;
 use crate::settings::Settings;
 
 /// A store that others write to: each item is what they append before the hub's next publish, or what comes by itself.
@@ -64,7 +65,7 @@ fn shared(log: &Appender) -> Arc<Shared> {
 }
 
 /// What a shard was handed, as what kind and with which id; it carries everything out.
-fn handed(shard: &Receiver<Message>, shared: &Shared) -> Vec<String> {
+fn handed(shard: &Messages, shared: &Shared) -> Vec<String> {
     let mut steps = Vec::new();
     while let Ok(Message::Batch(batch)) = shard.try_recv() {
         steps.extend(batch.steps.iter().map(|step| match step {
@@ -86,7 +87,7 @@ fn what_others_append_goes_to_every_shard_in_order_and_answers_nobody() {
     let retention = Retention { bytes: usize::MAX, age: None, events: usize::MAX };
     let log = Appender::new(Box::new(store), Window::new(history, retention, Vec::new()));
     let shared = shared(&log);
-    let ((first, one), (second, two)) = (bounded(100), bounded(100));
+    let ((first, one), (second, two)) = (Mailbox::new(100).unwrap(), Mailbox::new(100).unwrap());
     let (inbox, submissions) = Inbox::new(10);
     let mut hub = Box::pin(Hub::new(shared.clone(), vec![first, second], log).run(submissions, pending::<()>()));
     let position = || Command::Position;

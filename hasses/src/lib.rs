@@ -23,6 +23,7 @@ pub mod index;
 pub mod listener;
 pub mod log;
 pub mod logging;
+pub mod mailbox;
 pub mod names;
 pub mod opening;
 pub mod outbox;

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use async_io::Async;
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt as _};
 use hasses_adapters::{Passed, PassedSocket, SocketFile, bind_unix};
@@ -27,6 +27,7 @@ use tracing::{debug, error, warn};
 use crate::arrival::{Failure, Newcomer, Preface, welcome};
 use crate::config::{Limits, ListenAddress};
 use crate::connection::Peer;
+use crate::mailbox::Mailbox;
 use crate::settings::Settings;
 use crate::shard::Message;
 use crate::shared::{Listening, Shared};
@@ -89,8 +90,8 @@ struct Pauses {
 /// A shard, as seen by those who give it connections.
 #[derive(Clone, Debug)]
 pub struct ShardHandle {
-    /// Its channel.
-    pub messages: Sender<Message>,
+    /// Where it is told of them.
+    pub mailbox: Mailbox,
     /// Connections that it has or is about to get.
     pub load: Arc<AtomicUsize>,
 }
@@ -278,7 +279,7 @@ impl Reception {
         let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load.load(Relaxed)) else { return };
         shard.load.fetch_add(1, Relaxed);
         // A shard that is gone is ending with the daemon, and with it the count.
-        let _ = shard.messages.send(Message::Adopt(newcomer)).await;
+        let _ = shard.mailbox.send(Message::Adopt(newcomer)).await;
     }
 
     fn count(&self, failure: &Failure, peer: Peer) {

@@ -1,25 +1,28 @@
-//! Which sockets of a shard can be read or written: an epoll of the shard's own.
+//! Which sockets of a shard can be read or written: an epoll of the shard's own, which is also what its thread sleeps in.
 //!
-//! The epoll is itself registered with the reactor of async-io, once, so a shard waits for it as for any other future,
-//! while a subscriber costs no waker, no task and no entry there. Nothing else in the daemon knows about epoll.
+//! So a subscriber costs no waker, no task and no entry elsewhere, and a shard no reactor that other threads use as well. Nothing
+//! else in the daemon knows about epoll.
 //!
 //! Registration is edge-triggered: readiness is told once, and the owner reads or writes until the socket would block.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-use async_io::Async;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
 
 /// Events taken from the kernel at one time.
 const EVENTS: usize = 256;
+/// The key of the bell, which no socket has: their lower half is a slot.
+const BELL: u64 = u64::MAX;
 
 /// The epoll of one shard.
 #[derive(Debug)]
 pub struct Readiness {
-    epoll: Async<OwnedFd>,
+    epoll: OwnedFd,
 }
 
 /// What happened to a socket, under the key it was registered with.
@@ -34,11 +37,14 @@ pub struct Ready {
 }
 
 impl Readiness {
+    /// An epoll that wakes whoever waits for it when `bell` is rung.
+    ///
     /// # Errors
     /// What the system said.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(bell: impl AsFd) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll: Async::new(epoll)? })
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+        Ok(Self { epoll })
     }
 
     /// Begins to watch a socket for bytes. Closing the socket ends it.
@@ -59,15 +65,20 @@ impl Readiness {
         Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags)?)
     }
 
-    /// Takes what has happened, without waiting; at most 256 events, so more may be left.
+    /// Takes what has happened, at most 256 events, so more may be left. Where nothing has, it waits: so long, or without end.
     ///
     /// # Errors
     /// What the system said.
-    pub fn take(&self, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    pub fn take(&self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        // A time that does not fit is as good as none.
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut buffer = [MaybeUninit::<epoll::Event>::uninit(); EVENTS];
-        let (events, _) = epoll::wait(&self.epoll, &mut buffer, Some(&now))?;
-        ready.extend(events.iter().map(|event| {
+        let events = match epoll::wait(&self.epoll, &mut buffer, timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        ready.extend(events.iter().filter(|event| event.data.u64() != BELL).map(|event| {
             let flags = event.flags;
             let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
             Ready {
@@ -77,13 +88,5 @@ impl Readiness {
             }
         }));
         Ok(())
-    }
-
-    /// Waits until there is something to take.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub async fn wait(&self) -> io::Result<()> {
-        self.epoll.readable().await
     }
 }

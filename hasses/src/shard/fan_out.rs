@@ -7,7 +7,7 @@
 use crate::batch::Event;
 use crate::connection::Connection;
 use crate::outbox::{Full, Pool};
-use crate::shard::{Shard, flush_counted};
+use crate::shard::{FEW, SLICE, Shard, flush_counted};
 use crate::wheel::Millis;
 
 /// Writes that an event which is alone makes in a row. The rest go to the outboxes, so that requests get through: some ten
@@ -39,6 +39,7 @@ impl Shard {
         let mut direct = if company == Company::Alone { MOST_DIRECT } else { 0 };
         let mut matched = 0;
         let mut slow = Vec::new();
+        let waiting = self.touched.len();
         let Self { index, connections, pool, touched, now, delivered, messages, .. } = self;
         for pattern in event.topics.iter() {
             index.matching(pattern, |slot| {
@@ -87,10 +88,18 @@ impl Shard {
             });
         }
         self.position = event.id;
+        self.hurry(waiting);
         for slot in slow {
             self.fall_behind(slot, event);
         }
         matched
+    }
+
+    /// Those who were added behind `waiting` others come before them, where that is a long wait and they are few.
+    fn hurry(&mut self, waiting: usize) {
+        if waiting > SLICE && self.touched.len() - waiting <= FEW {
+            self.hurried.extend(self.touched.drain(waiting..));
+        }
     }
 
     /// A stamp that no connection has. After four billion events the numbers begin again, and those left over would each cost

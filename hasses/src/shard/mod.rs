@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 use hasses_client::wire::EventId;
 use slab::Slab;
 
@@ -31,6 +31,7 @@ use crate::batch::{Batch, Step};
 use crate::connection::{Connection, Flushed, Phase};
 use crate::http::Date;
 use crate::index::{Index, Slot};
+use crate::mailbox::Messages;
 use crate::outbox::Pool;
 use crate::readiness::{Readiness, Ready};
 use crate::settings::Settings;
@@ -40,6 +41,8 @@ use crate::wheel::{Millis, Wheel};
 
 /// Subscribers written to in one turn: some milliseconds of work.
 const SLICE: usize = 512;
+/// An event that reaches no more than so many does not wait behind one that reaches thousands.
+const FEW: usize = 64;
 /// Bytes read from a socket at one time. A browser's request head has less than 2 KiB.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -63,7 +66,7 @@ pub enum Message {
 pub struct Shard {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
-    messages: Receiver<Message>,
+    messages: Messages,
     /// Connections of this shard, seen by those who choose a shard for the next.
     load: Arc<AtomicUsize>,
     readiness: Readiness,
@@ -71,7 +74,10 @@ pub struct Shard {
     index: Index,
     pool: Pool,
     wheel: Wheel<u64>,
+    /// Those to be written to.
     touched: VecDeque<Slot>,
+    /// Those to be written to before these: what reached them reached few.
+    hurried: VecDeque<Slot>,
     /// Connections that sent more than one turn reads.
     unread: Vec<u64>,
     /// What the sockets and the wheel said; empty between two turns.
@@ -104,9 +110,10 @@ impl Shard {
     ///
     /// # Errors
     /// What the system said to a new epoll.
-    pub fn new(shared: Arc<Shared>, messages: Receiver<Message>, load: Arc<AtomicUsize>) -> io::Result<Self> {
+    pub fn new(shared: Arc<Shared>, messages: Messages, load: Arc<AtomicUsize>) -> io::Result<Self> {
         let settings = shared.settings();
         let position = shared.log.window().newest();
+        let readiness = Readiness::new(&messages)?;
         Ok(Self {
             now: shared.millis(),
             pool: Pool::new(settings.limits.outbox_total / shared.config.shards),
@@ -120,11 +127,12 @@ impl Shard {
             shared,
             messages,
             load,
-            readiness: Readiness::new()?,
+            readiness,
             connections: Slab::new(),
             index: Index::default(),
             wheel: Wheel::new(),
             touched: VecDeque::new(),
+            hurried: VecDeque::new(),
             unread: Vec::new(),
             ready: Vec::new(),
             due: Vec::new(),
@@ -206,17 +214,26 @@ impl Shard {
         }
     }
 
+    /// Writes to a slice of those who are to be written to, and to one of those who come first; whether there were any.
     fn flush_slice(&mut self) -> bool {
-        let slice = self.touched.len().min(SLICE);
-        for _ in 0..slice {
-            let Some(slot) = self.touched.pop_front() else { break };
-            // It may have been closed since; a newcomer in its place has nothing to write.
-            if let Some(connection) = self.connections.get_mut(slot as usize) {
-                connection.touched = false;
-                self.flush(slot);
-            }
+        let any = !self.touched.is_empty() || !self.hurried.is_empty();
+        for _ in 0..self.hurried.len().min(SLICE) {
+            let Some(slot) = self.hurried.pop_front() else { break };
+            self.flush_touched(slot);
         }
-        slice > 0
+        for _ in 0..self.touched.len().min(SLICE) {
+            let Some(slot) = self.touched.pop_front() else { break };
+            self.flush_touched(slot);
+        }
+        any
+    }
+
+    fn flush_touched(&mut self, slot: Slot) {
+        // It may have been closed since; a newcomer in its place has nothing to write.
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.touched = false;
+            self.flush(slot);
+        }
     }
 
     /// Writes what waits for a connection, and does what follows from it.

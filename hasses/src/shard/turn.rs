@@ -1,10 +1,9 @@
-//! One turn of a shard, and the waiting between two. Only the waiting is async: whoever has a shard can drive it turn by turn.
+//! One turn of a shard, and the waiting between two: for sockets, the time, and messages from elsewhere, all in one system call.
+//! Whoever has a shard can drive it turn by turn.
 
 use std::time::Duration;
 
-use async_channel::TryRecvError;
-use futures_lite::FutureExt as _;
-use smol::Timer;
+use flume::TryRecvError;
 use tracing::error;
 
 use crate::readiness::Ready;
@@ -25,57 +24,38 @@ pub enum Turn {
 }
 
 impl Shard {
-    /// Serves until it is told to end.
-    pub async fn run(mut self) {
-        let mut timer = Timer::never();
-        let mut timer_at = None;
+    /// Serves until it is told to end. The thread that calls this is the shard's own.
+    pub fn run(mut self) {
         loop {
-            match self.turn() {
-                Turn::Busy => continue,
-                Turn::Idle => {}
+            match self.act() {
+                Turn::Busy => {}
+                Turn::Idle => self.sleep(),
                 Turn::Ended => return,
-            }
-            let next = self.wheel.next_due().into_iter().chain(self.ending).chain(self.next_drained()).min();
-            if next != timer_at {
-                timer_at = next;
-                timer = match next {
-                    Some(at) => Timer::after(Duration::from_millis(at.saturating_sub(self.shared.millis()))),
-                    None => Timer::never(),
-                };
-            }
-            let message = async {
-                match self.messages.recv().await {
-                    Ok(message) => Some(message),
-                    Err(_) if self.ending.is_some() => std::future::pending().await,
-                    Err(_) => Some(Message::End),
-                }
-            };
-            let readable = async {
-                if let Err(error) = self.readiness.wait().await {
-                    error!("waiting for ready sockets failed: {error}");
-                }
-                None
-            };
-            let expired = async {
-                (&mut timer).await;
-                None
-            };
-            if let Some(message) = message.or(readable).or(expired).await {
-                self.now = self.shared.millis();
-                self.on_message(message);
-            } else {
-                timer_at = timer_at.filter(|&at| self.shared.millis() < at);
             }
         }
     }
 
     /// Does what there is to do, a bounded share of it, without waiting for anything.
     pub fn turn(&mut self) -> Turn {
+        match self.act() {
+            Turn::Idle => {
+                self.look(Some(Duration::ZERO));
+                self.act()
+            }
+            turn => turn,
+        }
+    }
+
+    /// Does what there is to do. Sockets are only asked where something else was: else the wait that follows asks.
+    fn act(&mut self) -> Turn {
         self.now = self.shared.millis();
         let mut busy = self.take_messages();
         busy |= self.flush_slice();
         busy |= self.catch_up_slice();
         busy |= self.drain_slice();
+        if busy {
+            self.look(Some(Duration::ZERO));
+        }
         busy |= self.serve_ready();
         self.serve_due();
         self.count_deliveries();
@@ -88,12 +68,28 @@ impl Shard {
         if busy { Turn::Busy } else { Turn::Idle }
     }
 
+    /// Waits until something is ready, the next time has come, or a message has.
+    fn sleep(&mut self) {
+        let next = self.wheel.next_due().into_iter().chain(self.ending).chain(self.next_drained()).min();
+        let timeout = next.map(|at| Duration::from_millis(at.saturating_sub(self.shared.millis())));
+        self.messages.sleep();
+        let is_end_to_come = self.messages.is_closed() && self.ending.is_none();
+        if self.messages.is_empty() && !is_end_to_come {
+            self.look(timeout);
+        }
+        self.messages.wake();
+    }
+
+    /// Asks which sockets are ready; waits so long for one, or for the bell.
+    fn look(&mut self, timeout: Option<Duration>) {
+        if let Err(error) = self.readiness.take(&mut self.ready, timeout) {
+            error!("asking for ready sockets failed: {error}");
+        }
+    }
+
     /// Reads from and writes to sockets that are ready; whether there were any.
     fn serve_ready(&mut self) -> bool {
         let mut ready = std::mem::take(&mut self.ready);
-        if let Err(error) = self.readiness.take(&mut ready) {
-            error!("asking for ready sockets failed: {error}");
-        }
         if !self.unread.is_empty() {
             ready.extend(self.unread.drain(..).map(|key| Ready { key, read: true, write: false }));
             once_each(&mut ready);
@@ -119,7 +115,7 @@ impl Shard {
             match self.messages.try_recv() {
                 Ok(message) => self.on_message(message),
                 Err(TryRecvError::Empty) => return taken > 0,
-                Err(TryRecvError::Closed) => {
+                Err(TryRecvError::Disconnected) => {
                     if self.ending.is_none() {
                         self.on_message(Message::End);
                     }

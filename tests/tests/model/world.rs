@@ -15,6 +15,7 @@ use hasses::connection::Peer;
 use hasses::hub::Hub;
 use hasses::log::{Appender, Memory, Window};
 use hasses::logging::LevelSwitch;
+use hasses::mailbox::{Mailbox, Messages};
 use hasses::settings::Settings;
 use hasses::shard::{Message, Shard, Turn};
 use hasses::shared::Shared;
@@ -55,8 +56,8 @@ pub(crate) struct World {
 /// A shard, and what waits between it and the hub.
 struct Driven {
     shard: Shard,
-    messages: Sender<Message>,
-    from_hub: Receiver<Message>,
+    mailbox: Mailbox,
+    from_hub: Messages,
     position: EventId,
     /// Browsers left since the last turn; of these, what those asked for whose request was not seen yet.
     left: bool,
@@ -105,11 +106,11 @@ impl World {
         let shared = Arc::new(Shared::new(config.clone(), settings, level, appender.log().clone(), clock.clone()));
         let (mut to_shards, mut shards) = (Vec::new(), Vec::new());
         for _ in 0..setup.shards {
-            let (to_shard, from_hub) = bounded(setup.channel);
-            let (messages, received) = bounded(1024);
-            let shard = Shard::new(shared.clone(), received, Arc::new(AtomicUsize::new(0))).expect("an epoll");
+            let (to_shard, from_hub) = Mailbox::new(setup.channel).expect("a bell");
+            let (mailbox, messages) = Mailbox::new(1024).expect("a bell");
+            let shard = Shard::new(shared.clone(), messages, Arc::new(AtomicUsize::new(0))).expect("an epoll");
             to_shards.push(to_shard);
-            shards.push(Driven { shard, messages, from_hub, position: history.birth, left: false, unseen: Vec::new() });
+            shards.push(Driven { shard, mailbox, from_hub, position: history.birth, left: false, unseen: Vec::new() });
         }
         let (submissions, submitted) = bounded(10_000);
         let (ticks, ticking) = bounded(10_000);
@@ -238,7 +239,7 @@ impl World {
             {
                 driven.position = event.id;
             }
-            driven.messages.try_send(message).expect("room");
+            driven.mailbox.send_blocking(message).expect("a shard");
         }
         // It takes them all, so that it is known where it stands.
         self.turn(nth);
@@ -306,7 +307,7 @@ impl World {
         life.send(at_first);
         let newcomer = Newcomer { socket: theirs.into(), peer: Peer::Unix, tls: None };
         self.shared.counters.connections.fetch_add(1, Relaxed);
-        self.shards[shard].messages.try_send(Message::Adopt(newcomer)).expect("room");
+        self.shards[shard].mailbox.send_blocking(Message::Adopt(newcomer)).expect("a shard");
         self.browsers[nth].life = Some(life);
     }
 
@@ -356,7 +357,7 @@ impl World {
         let settings = Arc::new(Settings::with_tls(&self.config, 100_000, None));
         *self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings.clone();
         for driven in &self.shards {
-            driven.messages.try_send(Message::Settings(settings.clone())).expect("room");
+            driven.mailbox.send_blocking(Message::Settings(settings.clone())).expect("a shard");
         }
         self.shared.log.set(self.config.limits.retention(), self.config.slow.clone());
         self.reference.rules.push(self.config.slow.clone());
@@ -367,7 +368,7 @@ impl World {
         self.shared.drained_at.store(until.max(1), Relaxed);
         let (done, drained) = bounded(1);
         for driven in &self.shards {
-            driven.messages.try_send(Message::Drain(until, done.clone())).expect("room");
+            driven.mailbox.send_blocking(Message::Drain(until, done.clone())).expect("a shard");
         }
         self.drained = Some(drained);
     }
