@@ -21,9 +21,11 @@ use crate::sources::Context;
 /// message aside.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Commands that are submitted together. Others get their turn after so many: each may be an event to ten thousand subscribers,
-/// and short ones come by the thousand in one read.
-const MOST_COMMANDS: usize = 128;
+/// Deliveries that what is submitted together may come to, at most; others get their turn after that. Short messages come by
+/// the thousand in one read, and each may be an event to ten thousand subscribers.
+const MOST_DELIVERIES: u64 = 1 << 20;
+/// So many commands are submitted together all the same, since their subscribers get them in one write.
+const LEAST_COMMANDS: u64 = 64;
 
 /// Bytes that one write into a FIFO puts there as a whole, on Linux.
 const PIPE_BUF: usize = 4096;
@@ -173,6 +175,8 @@ impl Session {
     async fn carry_out<S: AsyncWrite + Unpin>(&mut self, frames: Vec<Frame>, stream: &mut S) -> io::Result<()> {
         let mut frames = frames.into_iter().peekable();
         let mut answers = Vec::new();
+        let audience = self.context.audience.load(Relaxed).max(1);
+        let most = (MOST_DELIVERIES / audience).max(LEAST_COMMANDS);
         while frames.peek().is_some() {
             let mut commands = Vec::new();
             let mut asked = Vec::new();
@@ -183,7 +187,7 @@ impl Session {
                         let list = matches!(command, Command::Clients(_) | Command::Topics(_) | Command::Status);
                         commands.push(command);
                         asked.push((frame.answer, None));
-                        if list || commands.len() == MOST_COMMANDS {
+                        if list || commands.len() as u64 >= most {
                             break;
                         }
                     }

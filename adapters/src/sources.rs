@@ -147,6 +147,8 @@ pub struct Context {
     pub tcp_permits: Arc<Semaphore>,
     /// Counters of all sources together.
     pub stats: Arc<ControlStats>,
+    /// Subscribers at this moment: so many may each publish reach.
+    pub audience: Arc<AtomicU64>,
 }
 
 /// Counters of all control sources together.

@@ -1,5 +1,6 @@
 //! What is counted, process-wide. Every field is a field of the status report and is described there.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Counters that every thread adds to; relaxed, since each stands for itself.
@@ -10,7 +11,7 @@ pub struct Counters {
     /// The most at one time.
     pub connections_peak: AtomicU64,
     /// Subscribed connections.
-    pub subscribers: AtomicU64,
+    pub subscribers: Arc<AtomicU64>,
     /// Subscriptions since start.
     pub subscribed: AtomicU64,
     /// Of these, on a connection that had been subscribed.

@@ -95,6 +95,7 @@ impl Daemon {
             // A quarter, at most eight, is kept for Unix sockets; one that is the only place is anybody's.
             tcp_permits: Arc::new(Semaphore::new(places - (places / 4).min(8))),
             stats: shared.control.clone(),
+            audience: shared.counters.subscribers.clone(),
         };
         let (stop, stopped) = async_channel::bounded::<()>(1);
         let arrivals = Arc::new(Executor::new());

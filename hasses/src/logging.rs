@@ -15,6 +15,7 @@ use async_channel::{Receiver, Sender};
 use hasses_client::wire::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -43,6 +44,8 @@ impl LevelSwitch {
     /// Changes the level for everybody.
     pub fn set(&self, level: LogLevel) {
         self.0.store(level.number(), Ordering::Relaxed);
+        // What is not logged is not even asked about: each place in the code remembers.
+        tracing::callsite::rebuild_interest_cache();
     }
 
     /// The level in force.
@@ -112,26 +115,33 @@ pub fn init(log: &Log, switch: &LevelSwitch) -> io::Result<LogHandle> {
 /// Lets through what the switch allows.
 struct ByLevel(LevelSwitch);
 
-impl<S> Filter<S> for ByLevel {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        let most = match self.0.level() {
+impl ByLevel {
+    fn most(&self) -> Level {
+        match self.0.level() {
             LogLevel::Quiet => Level::WARN,
             LogLevel::Normal => Level::INFO,
             LogLevel::Debug => Level::DEBUG,
-        };
-        *metadata.level() <= most || metadata.target() == REPORT
+        }
     }
 
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> tracing::subscriber::Interest {
-        if *metadata.level() > Level::DEBUG {
-            return tracing::subscriber::Interest::never();
-        }
-        // The level can change at any time.
-        tracing::subscriber::Interest::sometimes()
+    fn lets_through(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.most() || metadata.target() == REPORT
+    }
+}
+
+impl<S> Filter<S> for ByLevel {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.lets_through(metadata)
+    }
+
+    /// Asked once for each place in the code, and again when the level changes. `sometimes` would have the arguments of every
+    /// `debug!` made and dropped, a thousand instructions a publish.
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.lets_through(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::DEBUG)
+        Some(self.most().into())
     }
 }
 
@@ -352,6 +362,26 @@ mod tests {
         });
         let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
         assert_eq!(text, "warning: from x\\r\\ny: \\u{1b}[31m\nalways\n");
+    }
+
+    #[test]
+    fn a_level_that_changes_holds_at_places_that_were_asked_before() {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let captured = buffer.clone();
+        let switch = LevelSwitch::new(LogLevel::Normal);
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(Lines { dated: false })
+            .with_writer(move || Capture(captured.clone()))
+            .with_filter(ByLevel(switch.clone()));
+        tracing::subscriber::with_default(Registry::default().with(layer), || {
+            for level in [LogLevel::Normal, LogLevel::Debug, LogLevel::Quiet, LogLevel::Normal] {
+                switch.set(level);
+                tracing::debug!("{level}: in detail");
+                tracing::info!("{level}: usual");
+            }
+        });
+        let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "normal: usual\ndebug: in detail\ndebug: usual\nnormal: usual\n");
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Topics and prefixes by name: which of them a pattern overlaps. No I/O, no clock.
 //!
 //! Exact topics and prefixes stand in ordered maps, so a prefix walks one range, and a topic finds the prefixes that it begins
-//! with in a few steps, however many there are. The subscriptions of a shard and the event log both look names up here.
+//! with in a few steps, however many there are. Exact topics stand in a hash map as well: they are what is asked for most, and with
+//! thousands of them an ordered map costs a microsecond of cache misses. Its hash is keyed, since names come from outside. The
+//! subscriptions of a shard and the event log both look names up here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use hasses_client::wire::TopicPattern;
 
+/// A hash map of so few is not worth making smaller.
+const LEAST: usize = 1024;
+
 /// Names with a number for each.
 #[derive(Debug, Default)]
 pub struct Names {
-    exact: BTreeMap<Arc<str>, usize>,
+    /// The same as `ordered`.
+    exact: HashMap<Arc<str>, usize>,
+    ordered: BTreeMap<Arc<str>, usize>,
     prefixes: BTreeMap<Arc<str>, usize>,
 }
 
@@ -29,25 +36,38 @@ impl Names {
     /// The number of exactly this topic or prefix.
     #[must_use]
     pub fn find(&self, pattern: &TopicPattern) -> Option<usize> {
-        let (name, kind) = parts(pattern);
-        let names = if kind == Kind::Exact { &self.exact } else { &self.prefixes };
-        names.get(name).copied()
+        match parts(pattern) {
+            (name, Kind::Exact) => self.exact.get(name).copied(),
+            (name, Kind::Prefix) => self.prefixes.get(name).copied(),
+        }
     }
 
     /// Adds a name that is not there yet.
     pub fn insert(&mut self, name: Arc<str>, kind: Kind, number: usize) {
-        self.of(kind).insert(name, number);
+        match kind {
+            Kind::Exact => {
+                self.exact.insert(name.clone(), number);
+                self.ordered.insert(name, number);
+            }
+            Kind::Prefix => {
+                self.prefixes.insert(name, number);
+            }
+        }
     }
 
     /// Takes a name away.
     pub fn remove(&mut self, name: &str, kind: Kind) {
-        self.of(kind).remove(name);
-    }
-
-    fn of(&mut self, kind: Kind) -> &mut BTreeMap<Arc<str>, usize> {
         match kind {
-            Kind::Exact => &mut self.exact,
-            Kind::Prefix => &mut self.prefixes,
+            Kind::Exact => {
+                self.exact.remove(name);
+                self.ordered.remove(name);
+                if self.exact.capacity() > 4 * self.exact.len().max(LEAST) {
+                    self.exact.shrink_to(2 * self.exact.len());
+                }
+            }
+            Kind::Prefix => {
+                self.prefixes.remove(name);
+            }
         }
     }
 
@@ -66,7 +86,7 @@ impl Names {
             }
             TopicPattern::Prefix(prefix) => {
                 let prefix = prefix.as_str();
-                for names in [&self.exact, &self.prefixes] {
+                for names in [&self.ordered, &self.prefixes] {
                     let from = (Bound::Included(prefix), Bound::Unbounded);
                     for (_, &number) in names.range::<str, _>(from).take_while(|(name, _)| name.starts_with(prefix)) {
                         visit(number)?;
@@ -86,6 +106,9 @@ impl Names {
     /// The greatest name not above `text` either is such a prefix, or differs from `text` at some byte; no prefix of `text`
     /// that is longer than what they have in common can stand in the map, since it would lie between the two.
     fn beginnings_of(&self, text: &str, mut visit: impl FnMut(usize) -> ControlFlow<()>) -> ControlFlow<()> {
+        if self.prefixes.is_empty() {
+            return ControlFlow::Continue(());
+        }
         let mut probe = text;
         while let Some((name, &number)) =
             self.prefixes.range::<str, _>((Bound::Unbounded, Bound::Included(probe))).next_back()

@@ -107,10 +107,10 @@ impl Outbox {
     /// # Errors
     /// [`Full`] where it does not fit.
     pub fn push(&mut self, event: &Rendered, framing: Framing, limit: usize, pool: &mut Pool) -> Result<(), Full> {
-        let waiting = self.pieces();
+        let (waiting, bytes) = (self.pieces(), self.bytes());
         if waiting > 0 {
             let more = event.len() + (waiting + 1) * Self::OVERHEAD;
-            if self.bytes() + more > limit || pool.waiting + event.len() + Self::OVERHEAD > pool.most {
+            if bytes + more > limit || pool.waiting + event.len() + Self::OVERHEAD > pool.most {
                 return Err(Full);
             }
         }
@@ -126,19 +126,18 @@ impl Outbox {
 
     fn add(&mut self, piece: Piece, pool: &mut Pool) {
         pool.waiting += piece.len() + Self::OVERHEAD;
-        self.0 = match std::mem::take(&mut self.0) {
-            Waiting::Nothing => Waiting::One(piece),
-            Waiting::One(first) => {
+        match &mut self.0 {
+            Waiting::Several(queue) => queue.add(piece),
+            nothing @ Waiting::Nothing => *nothing = Waiting::One(piece),
+            one @ Waiting::One(_) => {
                 let mut queue = pool.take();
-                queue.add(first);
+                if let Waiting::One(first) = std::mem::take(one) {
+                    queue.add(first);
+                }
                 queue.add(piece);
-                Waiting::Several(queue)
+                *one = Waiting::Several(queue);
             }
-            Waiting::Several(mut queue) => {
-                queue.add(piece);
-                Waiting::Several(queue)
-            }
-        };
+        }
     }
 
     /// Whether nothing waits.
@@ -209,8 +208,15 @@ impl Outbox {
                 }
                 events += piece.events();
             }
+            // All of it, as nearly always.
+            Waiting::Several(queue) if written >= queue.bytes => {
+                events += queue.pieces.iter().map(Piece::events).sum::<u64>();
+                pool.waiting -= queue.pieces.len() * Self::OVERHEAD;
+                queue.bytes = 0;
+                queue.pieces.clear();
+            }
             Waiting::Several(queue) => {
-                queue.bytes -= written.min(queue.bytes);
+                queue.bytes -= written;
                 while let Some(piece) = queue.pieces.front_mut() {
                     if !piece.advance(&mut written) {
                         return events;

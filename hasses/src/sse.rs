@@ -48,8 +48,10 @@ impl Rendered {
     #[must_use]
     pub fn event(id: EventId, publish: &Publish, scratch: &mut Vec<u8>) -> Self {
         Self::chunk(scratch, |body| {
+            body.extend_from_slice(b"id: ");
+            id.write(body);
+            body.push(b'\n');
             // Writing to a Vec cannot fail.
-            let _ = writeln!(body, "id: {id}");
             if let Some(event) = &publish.event {
                 let _ = writeln!(body, "event: {event}");
             }
@@ -119,14 +121,19 @@ impl Rendered {
     }
 
     fn chunk(scratch: &mut Vec<u8>, write_body: impl FnOnce(&mut Vec<u8>)) -> Self {
-        // The size stands before the body but is known after it: leave room for eight digits and CRLF.
-        const ROOM: usize = 10;
+        // The size stands before the body but is known after it: leave room for all digits that it may have, and CRLF.
+        const ROOM: usize = 2 * size_of::<usize>() + 2;
         scratch.clear();
-        scratch.resize(ROOM, 0);
+        scratch.resize(ROOM - 2, b'0');
+        scratch.extend_from_slice(b"\r\n");
         write_body(scratch);
-        let size = format!("{:x}\r\n", scratch.len() - ROOM);
-        let start = ROOM - size.len();
-        scratch[start..ROOM].copy_from_slice(size.as_bytes());
+        let mut size = scratch.len() - ROOM;
+        let mut start = ROOM - 2;
+        while size > 0 {
+            start -= 1;
+            scratch[start] = b"0123456789abcdef"[size % 16];
+            size /= 16;
+        }
         scratch.extend_from_slice(b"\r\n");
         Self(Arc::from(&scratch[start..]))
     }

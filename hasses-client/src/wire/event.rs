@@ -27,9 +27,15 @@ impl EventId {
             Self { millis: self.millis, sequence: self.sequence + 1 }
         }
     }
-}
 
-impl EventId {
+    /// Appends it as text. As `Display`, without the machinery that formatting brings: ids are written for every event.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(digits.format(self.millis).as_bytes());
+        out.push(b'-');
+        out.extend_from_slice(digits.format(self.sequence).as_bytes());
+    }
+
     /// The greatest id that is less than this one; `0-0` has none and gives itself.
     #[must_use]
     pub fn before(self) -> Self {

@@ -92,10 +92,11 @@ impl Reply {
         match self {
             // Written by hand: it is the answer to every publish.
             Self::Published(Published { id, matched, duplicate }) => {
-                use std::io::Write as _;
-                let duplicate = if *duplicate { ",\"duplicate\":true" } else { "" };
-                // Writing to a Vec cannot fail.
-                let _ = writeln!(out, "{{\"ok\":true,\"id\":\"{id}\",\"matched\":{matched}{duplicate}}}");
+                out.extend_from_slice(b"{\"ok\":true,\"id\":\"");
+                id.write(out);
+                out.extend_from_slice(b"\",\"matched\":");
+                out.extend_from_slice(itoa::Buffer::new().format(*matched).as_bytes());
+                out.extend_from_slice(if *duplicate { b",\"duplicate\":true}\n" } else { b"}\n" });
             }
             Self::Status(body) => write_body(out, body),
             Self::Clients(body) => write_body(out, body),
@@ -205,6 +206,12 @@ mod tests {
         Reply::Published(published.clone()).write_line(&mut line);
         assert_eq!(line, b"{\"ok\":true,\"id\":\"17-3\",\"matched\":2}\n");
         assert_eq!(Reply::read_line::<Published>(&line).unwrap().unwrap(), published);
+
+        let duplicate = Published { id: EventId { millis: u64::MAX, sequence: u64::MAX }, matched: 0, duplicate: true };
+        line.clear();
+        Reply::Published(duplicate.clone()).write_line(&mut line);
+        assert!(line.ends_with(b"-18446744073709551615\",\"matched\":0,\"duplicate\":true}\n"));
+        assert_eq!(Reply::read_line::<Published>(&line).unwrap().unwrap(), duplicate);
 
         let failure = Failure::new(ErrorCode::BadTopic, "topic is longer than 255 bytes (301)");
         line.clear();

@@ -8,7 +8,11 @@ use super::reply::{ErrorCode, Failure};
 /// they were sent.
 pub(super) fn text_of(data: &RawValue) -> Result<String, Failure> {
     let raw = data.get();
-    if raw.starts_with('"') {
+    if let Some(quoted) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        // The parser of the line has seen that it is whole: without escapes it means what it is.
+        if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
+            return Ok(quoted.to_owned());
+        }
         return serde_json::from_str(raw).map_err(|error| Failure::new(ErrorCode::BadJson, format!("data: {error}")));
     }
     let (mut within_string, mut escaped) = (false, false);
