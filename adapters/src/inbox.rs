@@ -18,7 +18,7 @@ pub struct Submission {
     /// The commands, in the order they came.
     pub commands: Vec<Command>,
     /// Where one reply for each goes, in the same order.
-    pub replies: Sender<Vec<Reply>>,
+    pub replies: oneshot::Sender<Vec<Reply>>,
 }
 
 impl Inbox {
@@ -41,11 +41,11 @@ impl Inbox {
         if asked == 0 {
             return Vec::new();
         }
-        let (replies, answered) = async_channel::bounded(1);
+        let (replies, answered) = oneshot::async_channel();
         if self.hub.send(Submission { commands, replies }).await.is_err() {
             return (0..asked).map(|_| ending()).collect();
         }
-        answered.recv().await.unwrap_or_else(|_| (0..asked).map(|_| ending()).collect())
+        answered.await.unwrap_or_else(|_| (0..asked).map(|_| ending()).collect())
     }
 }
 

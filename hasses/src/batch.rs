@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use async_channel::Sender;
 use hasses_client::wire::{
     ClientInfo, ClientList, Command, Count, DEFAULT_PAGE_ROWS, Disconnected, EventId, Publish, Published, Reply,
     SubscriberId, TopicInfo, TopicList, Topics,
 };
+use oneshot::Sender;
 
 use crate::gate::Pass;
 use crate::sse::Rendered;
@@ -20,7 +20,8 @@ pub struct Batch {
     /// In order; each becomes one reply, but for what others published.
     pub steps: Vec<Step>,
     shards_left: AtomicUsize,
-    replies: Sender<Vec<Reply>>,
+    /// Taken by the last shard.
+    replies: Mutex<Option<Sender<Vec<Reply>>>>,
     /// Given back when the last shard lets go of the batch.
     _pass: Pass,
 }
@@ -79,7 +80,7 @@ impl Batch {
     /// A batch for so many shards.
     #[must_use]
     pub fn new(steps: Vec<Step>, shards: usize, replies: Sender<Vec<Reply>>, pass: Pass) -> Self {
-        Self { steps, shards_left: AtomicUsize::new(shards), replies, _pass: pass }
+        Self { steps, shards_left: AtomicUsize::new(shards), replies: Mutex::new(Some(replies)), _pass: pass }
     }
 
     /// One shard has carried out every step. The last one composes the replies; `status` turns what was found into the status
@@ -89,8 +90,10 @@ impl Batch {
             return;
         }
         let replies = self.steps.iter().filter_map(|step| step.reply(&status, unmatched)).collect();
-        // The session may be gone; then nobody wants to know.
-        let _ = self.replies.try_send(replies);
+        if let Some(sender) = self.replies.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The session may be gone; then nobody wants to know.
+            let _ = sender.send(replies);
+        }
     }
 }
 

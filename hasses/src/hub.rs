@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use futures_lite::{FutureExt as _, Stream, StreamExt as _};
 use hasses_adapters::Submission;
 use hasses_client::wire::{Command, EventId, Level, PROTOCOL, Pong, Position, Publish, Published, Reinit, Reply};
@@ -145,12 +145,12 @@ impl Hub {
 
     async fn hand_on_others(&self, steps: Vec<Step>) {
         if !steps.is_empty() {
-            let (nobody, _) = async_channel::bounded(1);
+            let (nobody, _) = oneshot::channel();
             self.hand_on(steps, nobody).await;
         }
     }
 
-    async fn hand_on(&self, steps: Vec<Step>, replies: Sender<Vec<Reply>>) {
+    async fn hand_on(&self, steps: Vec<Step>, replies: oneshot::Sender<Vec<Reply>>) {
         let bytes = steps.iter().filter_map(Step::event).map(|event| event.rendered.len()).sum();
         let pass = self.gate.pass(bytes).await;
         let batch = Arc::new(Batch::new(steps, self.shards.len(), replies, pass));

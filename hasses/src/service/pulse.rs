@@ -113,7 +113,7 @@ mod tests {
             let third = submissions.recv().await.unwrap();
             assert_eq!(third.commands, [Command::Count(None)]);
             assert_eq!(received(), None, "nobody has answered yet");
-            third.replies.send(vec![Reply::Count(Count { count: 1 })]).await.unwrap();
+            third.replies.send(vec![Reply::Count(Count { count: 1 })]).unwrap();
             let _fourth = submissions.recv().await.unwrap();
             assert_eq!(received().as_deref(), Some("WATCHDOG=1\n"));
             assert_eq!(received().as_deref(), Some("STATUS=1 subscriber on x\n"));

@@ -1,7 +1,7 @@
 //! What publishers were told, held against what was kept.
 
 use hasses_client::wire::{Command, ErrorCode, EventId, Publish, Reply};
-use smol::channel::Receiver;
+use oneshot::Receiver;
 
 use crate::reference::Reference;
 

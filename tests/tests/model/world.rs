@@ -214,7 +214,7 @@ impl World {
     }
 
     fn submit(&mut self, commands: Vec<Command>) {
-        let (replies, answered) = bounded(1);
+        let (replies, answered) = oneshot::channel();
         self.answers.ask(&commands, answered);
         self.submissions.try_send(Submission { commands, replies }).expect("room");
     }
@@ -421,7 +421,7 @@ impl World {
     }
 
     pub(crate) fn status(&mut self) -> StatusReport {
-        let (replies, answered) = bounded(1);
+        let (replies, answered) = oneshot::channel();
         let commands = vec![Command::Status];
         self.submissions.try_send(Submission { commands, replies }).expect("room");
         self.rest();
