@@ -11,8 +11,8 @@ use crate::origin::Origin;
 /// The file that has them.
 pub(crate) const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/bounds.toml");
 
-/// By how many percent a case may cost more or less. Small enough that a tenth is seen; what is compiled alike stays within
-/// one, but a change elsewhere may move what the compiler inlines.
+/// By how many percent a case may cost more or less. Small enough that a tenth is seen; two builds of the same
+/// stay within two, but a change elsewhere may move what the compiler inlines.
 const TOLERANCE: f64 = 8.0;
 /// The same with another compiler or C library than it was recorded with: those may well change a case by a tenth.
 const TOLERANCE_ABROAD: f64 = 25.0;
