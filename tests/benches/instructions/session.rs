@@ -82,6 +82,7 @@ fn serve(stage: &mut Stage, executor: &Executor<'_>, stream: Stream, count: impl
         permits: Arc::new(Semaphore::new(1)),
         tcp_permits: Arc::new(Semaphore::new(1)),
         stats: stage.shared.control.clone(),
+        audience: stage.shared.counters.subscribers.clone(),
     };
     let session = Session::new("publisher".to_owned(), Way::Both, None, config.limits.quiet_local, context);
     // As in a source: its sessions have an executor, which is a task of the thread's.

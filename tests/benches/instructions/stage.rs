@@ -15,6 +15,7 @@ use hasses::hub;
 use hasses::log::{Appender, Memory, Window};
 use hasses::logging::{self, LevelSwitch};
 use hasses::settings::Settings;
+use hasses::mailbox::Mailbox;
 use hasses::shard::{Message, Shard, Turn};
 use hasses::shared::Shared;
 use hasses_adapters::Inbox;
@@ -48,7 +49,7 @@ pub(crate) struct Stage {
     pub(crate) inbox: Inbox,
     hub: Option<Hub>,
     shard: Shard,
-    messages: Sender<Message>,
+    mailbox: Mailbox,
     /// Keeps the hub from seeing the end of its ticks.
     _ticks: Sender<()>,
     subscribers: Vec<UnixStream>,
@@ -66,12 +67,12 @@ impl Stage {
         let level = LevelSwitch::new(config.log.level);
         logging::init(&config.log, &level).expect("nothing logs yet");
         let shared = Arc::new(Shared::new(config, settings, level, appender.log().clone(), clock));
-        let (messages, received) = bounded(CHANNEL);
-        let shard = Shard::new(shared.clone(), received, Arc::new(AtomicUsize::new(0))).expect("an epoll");
+        let (mailbox, messages) = Mailbox::new(CHANNEL).expect("a bell");
+        let shard = Shard::new(shared.clone(), messages, Arc::new(AtomicUsize::new(0))).expect("an epoll");
         let (inbox, submissions) = Inbox::new(INBOX);
         let (ticks, ticking) = bounded(1);
-        let hub = hub::Hub::new(shared.clone(), vec![messages.clone()], appender).run(submissions, Box::pin(ticking));
-        Self { shared, inbox, hub: Some(Box::pin(hub)), shard, messages, _ticks: ticks, subscribers: Vec::new() }
+        let hub = hub::Hub::new(shared.clone(), vec![mailbox.clone()], appender).run(submissions, Box::pin(ticking));
+        Self { shared, inbox, hub: Some(Box::pin(hub)), shard, mailbox, _ticks: ticks, subscribers: Vec::new() }
     }
 
     /// The hub, to be driven.
@@ -86,7 +87,7 @@ impl Stage {
         theirs.set_nonblocking(true).expect("a socket");
         self.shared.counters.connections.fetch_add(1, Relaxed);
         let newcomer = Newcomer { socket: theirs.into(), peer: Peer::Unix, tls: None };
-        self.messages.try_send(Message::Adopt(newcomer)).expect("room in the channel");
+        self.mailbox.send_blocking(Message::Adopt(newcomer)).expect("a shard");
         self.subscribers.push(ours);
     }
 
