@@ -76,7 +76,7 @@ pub struct Shard {
     wheel: Wheel<u64>,
     /// Those to be written to.
     touched: VecDeque<Slot>,
-    /// Those to be written to before these: what reached them reached few.
+    /// Those to be written to before these: what is for them is for few.
     hurried: VecDeque<Slot>,
     /// Connections that sent more than one turn reads.
     unread: Vec<u64>,
@@ -205,12 +205,12 @@ impl Shard {
         }
     }
 
-    /// Puts a connection on the list of those to be written to.
+    /// Puts a connection on the list of those to be written to, before those who are there because of an event for thousands.
     fn touch(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         if !connection.touched {
             connection.touched = true;
-            self.touched.push_back(slot);
+            self.hurried.push_back(slot);
         }
     }
 
