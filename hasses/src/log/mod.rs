@@ -13,6 +13,7 @@ mod topics;
 mod window;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hasses_client::wire::{ErrorCode, EventId, Failure, Publish};
@@ -169,24 +170,26 @@ impl Appender {
             let known = publishes.iter().map(|_| Known::No).collect();
             return (publishes, known);
         }
-        let mut fresh: Vec<Publish> = Vec::with_capacity(publishes.len());
-        let mut within = HashMap::new();
+        let mut within: HashMap<&str, usize> = HashMap::new();
+        let mut count = 0;
         let window = self.log.window();
-        let known = publishes.into_iter().map(|publish| {
+        let known = publishes.iter().map(|publish| {
             if let Some(key) = &publish.key {
                 if let Some(id) = window.accepted(key) {
                     return Known::Log(id);
                 }
-                if let Some(&nth) = within.get(key) {
-                    return Known::Within(nth);
-                }
-                within.insert(key.clone(), fresh.len());
+                match within.entry(key.as_str()) {
+                    Entry::Occupied(first) => return Known::Within(*first.get()),
+                    Entry::Vacant(none) => none.insert(count),
+                };
             }
-            fresh.push(publish);
+            count += 1;
             Known::No
         });
-        let known = known.collect();
-        (fresh, known)
+        let known: Vec<Known> = known.collect();
+        drop(window);
+        let is_fresh = |(publish, known)| matches!(known, &Known::No).then_some(publish);
+        (publishes.into_iter().zip(&known).filter_map(is_fresh).collect(), known)
     }
 }
 
