@@ -80,7 +80,7 @@ pub struct Shard {
     hurried: VecDeque<Slot>,
     /// Connections that sent more than one turn reads.
     unread: Vec<u64>,
-    /// What the sockets and the wheel said; empty between two turns.
+    /// What the sockets said, and what the wheel said as far as it has not been seen to.
     ready: Vec<Ready>,
     due: Vec<u64>,
     scratch: Box<[u8]>,

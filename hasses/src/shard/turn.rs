@@ -7,7 +7,7 @@ use flume::TryRecvError;
 use tracing::error;
 
 use crate::readiness::Ready;
-use crate::shard::{Message, Shard};
+use crate::shard::{Message, SLICE, Shard};
 
 /// Messages taken in one turn.
 const MESSAGES: usize = 64;
@@ -57,7 +57,7 @@ impl Shard {
             self.look(Some(Duration::ZERO));
         }
         busy |= self.serve_ready();
-        self.serve_due();
+        busy |= self.serve_due();
         self.count_deliveries();
         if let Some(deadline) = self.ending
             && (self.connections.is_empty() || self.now >= deadline)
@@ -102,12 +102,14 @@ impl Shard {
         any
     }
 
-    /// Does for connections what their time has come for.
-    fn serve_due(&mut self) {
+    /// Does for a slice of those connections whose time has come what it has come for; whether more are left. After a message to
+    /// everybody, thousands of heartbeats are due within seconds.
+    fn serve_due(&mut self) -> bool {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(self.now, &mut due);
-        due.drain(..).for_each(|key| self.on_timer(key));
+        due.drain(..due.len().min(SLICE)).for_each(|key| self.on_timer(key));
         self.due = due;
+        !self.due.is_empty()
     }
 
     fn take_messages(&mut self) -> bool {
