@@ -124,6 +124,9 @@ impl Options {
         if self.servers.is_empty() {
             return Err(io::Error::other("every server is skipped"));
         }
+        if self.write && !self.cases.is_empty() {
+            return Err(io::Error::other("--write takes a whole comparison: without --only and --scaling"));
+        }
         if self.cases.is_empty() {
             self.cases = Case::ALL.to_vec();
         }
