@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::kind::Kind;
 
 /// From here on bytes are shown as KiB, and as MiB.
-const KIBIBYTES: f64 = 10.0 * 1024.0;
+const KIBIBYTES: f64 = 1024.0;
 const MEBIBYTES: f64 = 1024.0 * 1024.0;
 
 /// One figure of a measurement.
@@ -137,7 +137,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::ASecond => "a second",
-            Self::Bytes => "bytes",
+            Self::Bytes => "B",
             Self::Percent => "%",
         }
     }

@@ -8,8 +8,8 @@ use crate::kind::Kind;
 use crate::report::{Plot, Report, Row, Spread};
 
 /// Width of the first column of the table, of a server's, and of a ratio's.
-const NAME: usize = 66;
-const CELL: usize = 34;
+const NAME: usize = 52;
+const CELL: usize = 38;
 const RATIO: usize = 18;
 
 /// Prints every figure, the curves and the goals.
@@ -26,8 +26,13 @@ pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    let mut trial = "";
     for row in &report.rows {
-        write!(out, "{:NAME$}", row.name())?;
+        if row.trial != trial {
+            trial = row.trial;
+            writeln!(out, "{trial}")?;
+        }
+        write!(out, "{:NAME$}", format!("    {}", row.figure.what))?;
         for kind in &report.servers {
             write!(out, "{:>CELL$}", cell(row.spread(*kind), row.figure.unit))?;
         }

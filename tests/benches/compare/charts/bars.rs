@@ -2,7 +2,7 @@
 
 use super::colour;
 use super::svg::{Anchor, Picture, RULE, SMALL, Style, TEXT};
-use crate::figure::Unit;
+use crate::figure::{Unit, grouped};
 use crate::kind::Kind;
 use crate::report::{Report, Row};
 
@@ -38,12 +38,12 @@ impl Bars {
         let most = values().fold(f64::MIN_POSITIVE, f64::max);
         let least = 10_f64.powf(values().fold(f64::MAX, f64::min).log10().floor());
         let count: usize = bars.iter().map(Vec::len).sum();
-        let height = TOP + groups.len() as f64 * (GROUP_TITLE + GROUP_GAP) + count as f64 * (BAR + GAP) + 26.0;
+        let height = TOP + groups.len() as f64 * (GROUP_TITLE + GROUP_GAP) + count as f64 * (BAR + GAP) + self.foot();
 
         let mut picture = Picture::new(WIDTH, height, self.title, self.subtitle);
         if self.scale == Scale::Logarithmic {
             let unit = groups.first().map_or(Unit::ASecond, |(_, row)| row.figure.unit);
-            decades(&mut picture, least, most, unit, height - 30.0);
+            decades(&mut picture, least, most, unit, height - self.foot());
         }
         let mut y = TOP;
         for ((title, row), bars) in groups.iter().zip(&bars) {
@@ -62,6 +62,14 @@ impl Bars {
             y += GROUP_GAP;
         }
         picture.finish()
+    }
+
+    /// Room below the bars.
+    fn foot(&self) -> f64 {
+        match self.scale {
+            Scale::Linear => 6.0,
+            Scale::Logarithmic => 32.0,
+        }
     }
 
     /// The length of a value as a share of the longest.
@@ -83,7 +91,12 @@ fn decades(picture: &mut Picture, least: f64, most: f64, unit: Unit, bottom: f64
     while decade <= most {
         let x = LEFT + (decade / least).ln() / (most / least).ln() * (RIGHT - LEFT);
         picture.rule((x, TOP), (x, bottom), RULE);
-        picture.text(x, bottom + 16.0, &unit.show(decade), Style { anchor: Anchor::Middle, ..SMALL });
+        picture.text(
+            x,
+            bottom + 16.0,
+            &format!("{} {}", grouped(decade), unit.axis()),
+            Style { anchor: Anchor::Middle, ..SMALL },
+        );
         decade *= 10.0;
     }
 }

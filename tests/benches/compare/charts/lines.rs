@@ -1,6 +1,6 @@
 //! Lines over a logarithmic horizontal axis; the vertical one begins at zero.
 
-use super::colour;
+use super::shade;
 use super::svg::{Anchor, PALE, Picture, RULE, SMALL, Style, TEXT};
 use crate::curves::Line;
 use crate::figure::{grouped, number};
@@ -55,7 +55,7 @@ pub(super) fn draw(plot: &Plot) -> String {
     for line in lines.iter().rev() {
         let points: Vec<(f64, f64)> =
             places.iter().filter_map(|at| Some((across(*at), up(plot.median(line, *at)?)))).collect();
-        picture.curve(&points, colour(line.kind), dashes(line));
+        picture.curve(&points, shade(line), dashes(line));
     }
     picture.finish()
 }
@@ -63,9 +63,10 @@ pub(super) fn draw(plot: &Plot) -> String {
 fn legend(picture: &mut Picture, lines: &[Line]) {
     let mut x = LEFT;
     for line in lines {
-        picture.curve(&[(x, 80.0), (x + 26.0, 80.0)], colour(line.kind), dashes(line));
-        picture.text(x + 38.0, 84.5, line.title, TEXT);
-        x += 70.0 + 8.0 * line.title.len() as f64;
+        picture.curve(&[(x, 80.0), (x + 30.0, 80.0)], shade(line), dashes(line));
+        picture.text(x + 42.0, 84.5, line.title, TEXT);
+        // An estimate of the width of the text.
+        x += 72.0 + 7.2 * line.title.len() as f64;
     }
 }
 

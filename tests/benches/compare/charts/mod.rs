@@ -10,6 +10,7 @@ use std::path::Path;
 
 use bars::{Bars, Scale};
 
+use crate::curves::Line;
 use crate::kind::Kind;
 use crate::report::{Report, Row};
 
@@ -33,7 +34,6 @@ const CHARTS: [Chart; 3] = [
             ("one at a time, 1,000 subscribers: CPU a delivery", "1,000 subscribers"),
             ("one at a time, 10,000 subscribers: CPU a delivery", "10,000 subscribers"),
             ("TLS, one at a time, 1,000 subscribers: CPU a delivery", "1,000 subscribers, TLS"),
-            ("accepting and subscribing, 15,000: CPU a subscriber", "to accept and subscribe, each of 15,000"),
         ],
     },
     Chart {
@@ -84,6 +84,11 @@ pub(crate) fn draw(report: &Report, folder: &Path) -> io::Result<Vec<Drawn>> {
         write(plot.curve.name, plot.curve.title, lines::draw(plot))?;
     }
     Ok(drawn)
+}
+
+/// The colour of a line: a server's, paler for its second line.
+fn shade(line: &Line) -> &'static str {
+    if line.shards > 1 { "#7cc7bf" } else { colour(line.kind) }
 }
 
 /// The colour of a server.
