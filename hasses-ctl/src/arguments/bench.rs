@@ -28,10 +28,10 @@ use crate::bench::Mix;
             memory are measured where its process is known and on this machine.\n\
             Here the exit codes are: 0 all messages came as they should; 1 some did not, or a\n\
             subscriber or a message was refused; 2 usage; 3 the server cannot be reached.\n\
-            docs/bench.md of hasses-ctl says how to read the figures."
+            hasses-ctl/docs/bench.md in the sources says how to read the figures."
 )]
 pub(crate) struct Bench {
-    /// where subscribers connect, with `{{topic}}` where another server wants the topic
+    /// where subscribers connect, with `{topic}` where another server wants the topic
     #[argh(positional, arg_name = "url", default = "DEFAULT_URL.to_owned()")]
     pub(crate) url: String,
     /// connections; 100 unless given
@@ -43,10 +43,10 @@ pub(crate) struct Bench {
     /// how messages go to the server: classic or json on the control channel, post by HTTP; classic unless given
     #[argh(option, arg_name = "how", default = "\"classic\".to_owned()")]
     pub(crate) publish: String,
-    /// where to POST messages, with `{{topic}}`
+    /// where to POST messages, with `{topic}`
     #[argh(option, arg_name = "url")]
     pub(crate) post: Option<String>,
-    /// body of a POST, with `{{message}}` and `{{topic}}`; the message alone unless given
+    /// body of a POST, with `{message}` and `{topic}`; the message alone unless given
     #[argh(option, arg_name = "text")]
     pub(crate) post_body: Option<String>,
     /// header line of a POST, as 'Name: value'; may be repeated

@@ -100,7 +100,8 @@ impl Response {
             (Framing::Over, Verdict::Taken) => Ok(1),
             (Framing::Over, Verdict::Refused(status)) => {
                 let says = String::from_utf8_lossy(&self.kept);
-                Err(format!("{status}: {says:.200}").trim_end_matches([':', ' ', '\n']).to_owned())
+                let says = says.split_whitespace().collect::<Vec<_>>().join(" ");
+                Err(if says.is_empty() { status } else { format!("{status}: {says}") })
             }
             (Framing::UntilClose, _) => Err("its answer has no length".to_owned()),
             unfinished => {

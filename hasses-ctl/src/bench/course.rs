@@ -71,8 +71,9 @@ pub(super) enum Ended {
 /// Runs a plan.
 pub(super) fn run(plan: &Plan, board: &Board) -> Result<Measured, Failure> {
     pin(&plan.cores)?;
-    let publisher = Publisher::new(plan.outlet.open(&plan.trust)?, plan.outlet.way().clone(), plan.shape.clone());
     let server = Server::find(plan)?;
+    let publisher =
+        Publisher::new(plan.outlet.open(plan.trust.as_ref())?, plan.outlet.way().clone(), plan.shape.clone());
     thread::scope(|scope| {
         let _end = EndOnDrop(board);
         let threads: Vec<_> = (1..plan.threads).map(|rank| scope.spawn(move || receive(plan, board, rank))).collect();

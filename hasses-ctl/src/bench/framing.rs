@@ -160,8 +160,8 @@ mod tests {
         for (framing, bytes, body, state) in [
             (
                 Framing::CHUNK,
-                "3\r\nabc\r\n1e;x=y\r\nid: 1795471359018-0\ndata: hi\n\n\n\r\n",
-                "abcid: 1795471359018-0\ndata: hi\n\n\n",
+                "3\r\nabc\r\n1e;x=y\r\nid: 1795471359018-0\ndata: hi\n\n\r\n",
+                "abcid: 1795471359018-0\ndata: hi\n\n",
                 Framing::CHUNK,
             ),
             (Framing::CHUNK, "2 \r\nab\r\n0\r\n\r\ntrailing", "ab", Framing::Over),

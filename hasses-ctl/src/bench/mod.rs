@@ -38,6 +38,7 @@ mod socket;
 mod stream;
 mod summary;
 mod tally;
+mod target;
 mod template;
 mod traffic;
 mod usage;

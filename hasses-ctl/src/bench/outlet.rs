@@ -8,10 +8,10 @@ use std::time::Duration;
 use hasses_client::web::{Scheme, Transport, Trust, Url, dial, resolve};
 use serde_json::Value;
 
-use super::plan::{CONNECT_PATIENCE, PLACE, address, parse};
 use super::publisher::{Post, Way};
 use super::socket::Socket;
-use super::template::{MESSAGE, TOPIC, Template};
+use super::target::{CONNECT_PATIENCE, address, parse, template};
+use super::template::{MESSAGE, Template};
 use crate::arguments::Bench;
 use crate::failure::Failure;
 
@@ -52,10 +52,10 @@ fn post(arguments: &Bench) -> Result<Outlet, Failure> {
         return Err(Failure::usage("--publish post needs --post <url>").advise(advice));
     };
     let url = parse(text).map_err(|error| Failure::usage(format!("--post: {error}")).advise(advice))?;
-    let template = arguments.post_body.as_deref().unwrap_or(MESSAGE);
-    let body = Template::new(template);
+    let text = arguments.post_body.as_deref().unwrap_or(MESSAGE);
+    let body = Template::new(text);
     if !body.has_message() {
-        return Err(Failure::usage(format!("--post-body {template:?} has no {MESSAGE}")));
+        return Err(Failure::usage(format!("--post-body {text:?} has no {MESSAGE}")));
     }
     let mut headers = format!("Host: {}\r\n", url.authority());
     for line in &arguments.post_header {
@@ -67,10 +67,10 @@ fn post(arguments: &Bench) -> Result<Outlet, Failure> {
         headers.extend([line, "\r\n"]);
     }
     if !headers.to_ascii_lowercase().contains("\r\ncontent-type:") {
-        let kind = if template == MESSAGE { "text/plain" } else { "application/x-www-form-urlencoded" };
+        let kind = if text == MESSAGE { "text/plain" } else { "application/x-www-form-urlencoded" };
         headers.extend(["Content-Type: ", kind, "\r\n"]);
     }
-    let target = Template::new(&url.target().replace(PLACE, TOPIC));
+    let target = template(url.target());
     Ok(Outlet::Post(url, Way::Post(Box::new(Post { target, headers, body }))))
 }
 
@@ -83,7 +83,7 @@ impl Outlet {
     }
 
     /// Connects.
-    pub(super) fn open(&self, trust: &Trust) -> Result<Socket, Failure> {
+    pub(super) fn open(&self, trust: Option<&Trust>) -> Result<Socket, Failure> {
         match self {
             Self::Control(url, _) => {
                 let socket = match control(url)? {
@@ -99,7 +99,10 @@ impl Outlet {
                 let stream = dial(address(url)?, None, CONNECT_PATIENCE);
                 let transport = stream.and_then(|stream| match url.scheme() {
                     Scheme::Http => Ok(Transport::Plain(stream)),
-                    Scheme::Https => Transport::secure(stream, host, &trust.config(), CONNECT_PATIENCE),
+                    Scheme::Https => {
+                        let config = trust.map_or_else(|| Trust::of_system().config(), Trust::config);
+                        Transport::secure(stream, host, &config, CONNECT_PATIENCE)
+                    }
                 });
                 transport.and_then(Socket::of).map_err(|error| nobody(&url.origin(), &error))
             }

@@ -1,34 +1,27 @@
 //! What is to be measured: the command line, checked.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use hasses_client::web::{Scheme, Trust, Url, dial, request, resolve};
-use rustls::client::Resumption;
-use rustls::pki_types::ServerName;
+use hasses_client::web::Trust;
 
 use super::message::{MAX_NUMBER, MAX_TOPICS, MIN_BYTES, Shape};
 use super::mix::Mix;
 use super::outlet::{self, Outlet};
-use super::socket::Tls;
-use super::template::{TOPIC, Template};
+use super::target::Target;
 use crate::arguments::Bench;
 use crate::failure::Failure;
 
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) url: String,
-    pub(super) address: SocketAddr,
-    pub(super) tls: Option<Tls>,
-    /// The request of a subscriber.
-    request: Template,
+    pub(super) target: Target,
     pub(super) subscribers: u32,
     pub(super) mix: Mix,
     pub(super) publish: String,
     pub(super) outlet: Outlet,
-    pub(super) trust: Trust,
+    /// Who is believed, where TLS is spoken.
+    pub(super) trust: Option<Trust>,
     pub(super) burst: u64,
     /// From one burst to the next, where they do not wait for each other.
     pub(super) interval: Option<Duration>,
@@ -72,8 +65,6 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_THREADS: u64 = 256;
 const MAX_RATE: f64 = 1_000_000.0;
 const MAX_SECONDS: f64 = 86_400.0;
-/// How long a connection may take to be made.
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Plan {
     /// Checks what the command line says; `control` finds the control channel, where one is needed.
@@ -85,30 +76,17 @@ impl Plan {
         let subscribers = u32::try_from(subscribers).unwrap_or(u32::MAX);
         within("--topics", u64::from(arguments.topics.topics(subscribers)), 1, MAX_TOPICS)?;
         let size = within("--size", arguments.size, MIN_BYTES as u64, MAX_BYTES)?;
-        let burst = within("--burst", arguments.burst, 1, MAX_BURST)?;
         let amount = amount(arguments)?;
+        let default_warm_up = if let Amount::Messages(messages) = amount { messages.div_ceil(10) } else { 100 };
         let rate = arguments.rate.map(|rate| fraction("--rate", rate, 0.001, MAX_RATE)).transpose()?;
         let connect_rate = arguments.connect_rate.map(|rate| within("--connect-rate", rate, 1, MAX_SUBSCRIBERS));
         let threads = within("--threads", arguments.threads, 1, MAX_THREADS.min(u64::from(subscribers)))?;
-        let (url, template) = subscribe_url(&arguments.url)?;
-        let trust = match &arguments.ca {
-            Some(file) => {
-                Trust::in_file(Path::new(file)).map_err(|why| Failure::usage(format!("--ca {file}: {why}")))?
-            }
-            None => Trust::of_system(),
-        };
-        let default_warm_up = if let Amount::Messages(messages) = amount { messages.div_ceil(10) } else { 100 };
+        let trust = trust(arguments)?;
         Ok(Self {
-            address: address(&url)?,
-            tls: tls(&url, &trust)?,
-            request: template,
-            url: arguments.url.clone(),
             subscribers,
             mix: arguments.topics,
             publish: arguments.publish.clone(),
-            outlet: outlet::find(arguments, control)?,
-            trust,
-            burst,
+            burst: within("--burst", arguments.burst, 1, MAX_BURST)?,
             interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             rate,
             amount,
@@ -121,15 +99,22 @@ impl Plan {
             pid: arguments.pid,
             connect_rate: connect_rate.transpose()?.and_then(|rate| u32::try_from(rate).ok()),
             patience: seconds("--patience", Some(arguments.patience), 0.1)?.unwrap_or_default(),
+            // Behind everything that needs no look at the world.
+            target: Target::find(&arguments.url, trust.as_ref())?,
+            outlet: outlet::find(arguments, control)?,
+            trust,
         })
     }
+}
 
-    /// The request of a subscriber of this topic.
-    pub(super) fn request(&self, topic: u32) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.request.write(&self.shape, topic, 0, &mut out, &mut Vec::new());
-        out
+/// Who is believed; the system is asked only where TLS is spoken, since reading all it knows takes a while.
+fn trust(arguments: &Bench) -> Result<Option<Trust>, Failure> {
+    if let Some(file) = &arguments.ca {
+        let trust = Trust::in_file(Path::new(file));
+        return trust.map(Some).map_err(|why| Failure::usage(format!("--ca {file}: {why}")));
     }
+    let secure = arguments.post.iter().chain([&arguments.url]).any(|url| !url.starts_with("http://"));
+    Ok(secure.then(Trust::of_system))
 }
 
 fn amount(arguments: &Bench) -> Result<Amount, Failure> {
@@ -138,56 +123,6 @@ fn amount(arguments: &Bench) -> Result<Amount, Failure> {
         (None, Some(duration)) => Ok(Amount::Time(seconds("--duration", Some(duration), 0.001)?.unwrap_or_default())),
         (messages, None) => Ok(Amount::Messages(within("--messages", messages.unwrap_or(1_000), 1, MAX_MESSAGES)?)),
     }
-}
-
-/// The URL with a topic in it, and the request as a template.
-fn subscribe_url(text: &str) -> Result<(Url, Template), Failure> {
-    let advice = "as in hasses-ctl bench http://127.0.0.1:8080/sse";
-    let url = parse(text).map_err(|error| Failure::usage(error).advise(advice))?;
-    let url = if text.contains(TOPIC) { url } else { url.with_fields([("subscribe", PLACE)]) };
-    let agent = concat!("hasses-ctl/", env!("CARGO_PKG_VERSION"));
-    let request = request("GET", &url, &[("Accept", "text/event-stream"), ("User-Agent", agent)]);
-    Ok((url, Template::new(&String::from_utf8_lossy(&request).replace(PLACE, TOPIC))))
-}
-
-/// Stands for the topic where a URL is read, which would not let braces through.
-pub(super) const PLACE: &str = "place-of-the-topic";
-
-/// Reads a URL that may have a place for a topic; it stands in [`PLACE`] there.
-pub(super) fn parse(text: &str) -> Result<Url, String> {
-    Url::parse(&text.replace(TOPIC, PLACE))
-}
-
-/// The address of a server: the first of its host's that can be connected to.
-pub(super) fn address(url: &Url) -> Result<SocketAddr, Failure> {
-    let unreachable = |error| Failure::unreachable(format!("nobody answers at {}: {error}", url.origin()));
-    let addresses = resolve(url.host(), url.port()).map_err(unreachable)?;
-    let [first, others @ ..] = addresses.as_slice() else {
-        return Err(Failure::unreachable(format!("{} has no address", url.host())));
-    };
-    if others.is_empty() {
-        return Ok(*first);
-    }
-    let mut failure = None;
-    for address in &addresses {
-        match dial(*address, None, CONNECT_PATIENCE) {
-            Ok(_) => return Ok(*address),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.map_or_else(|| Failure::unreachable("there is no address"), unreachable))
-}
-
-/// How TLS is spoken with the server of this URL. Every handshake is a whole one, as those of many different browsers are.
-fn tls(url: &Url, trust: &Trust) -> Result<Option<Tls>, Failure> {
-    if url.scheme() == Scheme::Http {
-        return Ok(None);
-    }
-    let name = ServerName::try_from(url.host().to_owned())
-        .map_err(|_| Failure::usage(format!("{:?} is no name for TLS", url.host())))?;
-    let mut config = trust.config().as_ref().clone();
-    config.resumption = Resumption::disabled();
-    Ok(Some(Tls { config: config.into(), name }))
 }
 
 /// `1,4-7` as numbers.

@@ -85,10 +85,10 @@ impl Publisher {
         while self.written < self.out.len() {
             match self.socket.send(&self.out[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(error) => return would_block_or(error),
+                Err(error) => return would_block_or(&error),
             }
         }
-        self.socket.flush().or_else(would_block_or)
+        self.socket.flush().or_else(|error| would_block_or(&error))
     }
 
     /// Reads every answer that has come.
@@ -105,7 +105,7 @@ impl Publisher {
             match read {
                 Ok(_) => {}
                 Err(Stop::Refused(failure)) => return Err(failure.within("a publish was refused")),
-                Err(Stop::Io(error)) => return would_block_or(error),
+                Err(Stop::Io(error)) => return would_block_or(&error),
             }
         }
     }
@@ -173,7 +173,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-fn would_block_or(error: io::Error) -> Result<(), Failure> {
+fn would_block_or(error: &io::Error) -> Result<(), Failure> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
         io::ErrorKind::UnexpectedEof => Err(Failure::unreachable("the server closed the publisher's connection")),

@@ -132,21 +132,7 @@ impl<'a> Receiver<'a> {
     /// where the plan says so.
     pub(super) fn turn(&mut self, patience: Duration) -> Result<Found, Failure> {
         self.open()?;
-        let patience = match self.plan.manner {
-            Manner::Spin => Duration::ZERO,
-            Manner::Sleep => self.opening.patience(self.time, patience),
-        };
-        self.ready.clear();
-        let timeout = Timespec::try_from(patience).unwrap_or_default();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(system(error)),
-        }
-        let now = clock::now();
-        if self.ready.is_empty() {
-            self.empty += now.saturating_sub(self.time);
-            self.board.gauges()[self.rank].empty.store(self.empty, Relaxed);
-            self.time = now;
+        if self.wait(patience)? == 0 {
             return Ok(Found::Nothing);
         }
         let measuring = self.board.is(Mark::Measuring);
@@ -166,6 +152,27 @@ impl<'a> Receiver<'a> {
         self.tell();
         self.time = clock::now();
         Ok(found)
+    }
+
+    /// Waits; gives the number of connections that are ready.
+    fn wait(&mut self, patience: Duration) -> Result<usize, Failure> {
+        let patience = match self.plan.manner {
+            Manner::Spin => Duration::ZERO,
+            Manner::Sleep => self.opening.patience(self.time, patience),
+        };
+        self.ready.clear();
+        let timeout = Timespec::try_from(patience).unwrap_or_default();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(system(error)),
+        }
+        if self.ready.is_empty() {
+            let now = clock::now();
+            self.empty += now.saturating_sub(self.time);
+            self.board.gauges()[self.rank].empty.store(self.empty, Relaxed);
+            self.time = now;
+        }
+        Ok(self.ready.len())
     }
 
     /// Ends it: what it has counted, and how many messages never came.
@@ -201,8 +208,8 @@ impl<'a> Receiver<'a> {
     fn open(&mut self) -> Result<(), Failure> {
         while let Some(number) = self.opening.next(self.subscribed, self.time) {
             let topic = self.board.with_traffic(|traffic| traffic.topic_of(number));
-            let from = socket::source(self.plan.address, number);
-            let socket = Socket::connect(self.plan.address, from, self.plan.tls.as_ref())
+            let from = socket::source(self.plan.target.address, number);
+            let socket = Socket::connect(self.plan.target.address, from, self.plan.target.tls.as_ref())
                 .map_err(|error| self.unreachable(number, &error))?;
             watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
             let stream = EventStream::new(number, topic);
@@ -216,12 +223,7 @@ impl<'a> Receiver<'a> {
         let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
         let Some(socket) = slot else { return Ok(()) };
         if *stage == Stage::Connecting {
-            let request = self.plan.request(stream.topic());
-            let asked = socket.fault().and_then(|()| socket.send(&request));
-            *stage = Stage::Asked;
-            epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
-            let number = stream.subscriber();
-            return asked.map(drop).map_err(|error| self.unreachable(number, &error));
+            return self.ask(rank);
         }
         let tally = &mut self.tally;
         let stop = loop {
@@ -246,18 +248,30 @@ impl<'a> Receiver<'a> {
             *stage = Stage::Subscribed;
             self.subscribed += 1;
         }
-        stop.map_or(Ok(()), |stop| self.lose(rank, stop))
+        stop.map_or(Ok(()), |stop| self.lose(rank, &stop))
+    }
+
+    /// Asks for the stream of the subscriber of this rank, which is connected or has failed to.
+    fn ask(&mut self, rank: usize) -> Result<(), Failure> {
+        let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
+        let Some(socket) = slot else { return Ok(()) };
+        let request = self.plan.target.request(stream.topic(), &self.plan.shape);
+        let asked = socket.fault().and_then(|()| socket.send(&request));
+        *stage = Stage::Asked;
+        epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
+        let number = stream.subscriber();
+        asked.map(drop).map_err(|error| self.unreachable(number, &error))
     }
 
     /// A subscriber is gone. Where it has not been there yet, the run cannot be.
-    fn lose(&mut self, rank: usize, stop: Stop) -> Result<(), Failure> {
+    fn lose(&mut self, rank: usize, stop: &Stop) -> Result<(), Failure> {
         let Subscriber { socket, stream, .. } = &mut self.subscribers[rank];
         let number = stream.subscriber();
-        if let Stop::End(End::Refused(status)) = &stop {
+        if let Stop::End(End::Refused(status)) = stop {
             return Err(Failure::refused("http", format!("subscriber {number} was refused: {status}")));
         }
         if !self.board.is(Mark::Subscribed) {
-            return Err(self.turned_away(number, &stop));
+            return Err(self.turned_away(number, stop));
         }
         *socket = None;
         let (topic, due) = (stream.topic(), stream.due());
@@ -278,7 +292,7 @@ impl<'a> Receiver<'a> {
             let error = format!("subscriber {number} of {} could not connect: {error}", self.plan.subscribers);
             return Failure::refused("refused", error);
         }
-        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.url))
+        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.target.url))
             .advise("say where subscribers connect: hasses-ctl bench http://127.0.0.1:8080/sse")
     }
 
@@ -290,7 +304,7 @@ impl<'a> Receiver<'a> {
         );
         match stop {
             Stop::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.url))
+                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.target.url))
                     .advise("an authority of one's own is believed with --ca FILE")
             }
             _ => Failure::refused("refused", error),

@@ -114,7 +114,7 @@ impl Report {
         let published = measured.published.as_ref();
         Self {
             ok: !measured.faults.any(),
-            url: plan.url.clone(),
+            url: plan.target.url.clone(),
             server: measured.server.identity().map(|(pid, processes)| Server { pid, processes }),
             subscribers: plan.subscribers,
             topics: plan.mix.topics(plan.subscribers),
@@ -122,7 +122,7 @@ impl Report {
             burst: plan.burst,
             rate: plan.rate,
             threads: plan.threads,
-            tls: plan.tls.is_some(),
+            tls: plan.target.tls.is_some(),
             publish: plan.publish.clone(),
             connect: connect(plan, &measured),
             idle: measured.idle.map(|(span, memory)| idle(plan, span, memory)),

@@ -6,8 +6,8 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(super) struct Sequence {
     due: u32,
-    /// Numbers that were passed over. A box, since hardly any subscriber ever has some.
-    missing: Option<Box<Vec<Range<u32>>>>,
+    /// Numbers that were passed over.
+    missing: Vec<Range<u32>>,
 }
 
 /// What the number of a message that came says.
@@ -25,7 +25,7 @@ pub(super) enum Arrival {
 
 impl Default for Sequence {
     fn default() -> Self {
-        Self { due: 1, missing: None }
+        Self { due: 1, missing: Vec::new() }
     }
 }
 
@@ -45,7 +45,7 @@ impl Sequence {
             let passed = self.due..number;
             self.due = number + 1;
             let count = number - passed.start;
-            self.missing.get_or_insert_default().push(passed);
+            self.missing.push(passed);
             return Arrival::Early(count);
         }
         if self.find(number) { Arrival::Late } else { Arrival::Again }
@@ -53,15 +53,15 @@ impl Sequence {
 
     /// How many of the messages up to `last` have not come.
     pub(super) fn lost(&self, last: u32) -> u64 {
-        let missing = self.missing.iter().flat_map(|missing| missing.iter());
         // A number that was never sent, of a message that was damaged, is none that is lost.
+        let missing = self.missing.iter();
         let missing: u64 = missing.map(|range| u64::from(range.end.min(last + 1).saturating_sub(range.start))).sum();
         missing + u64::from((last + 1).saturating_sub(self.due))
     }
 
     /// Takes a number out of those that are missing; `false` where it is none of them.
     fn find(&mut self, number: u32) -> bool {
-        let Some(missing) = &mut self.missing else { return false };
+        let missing = &mut self.missing;
         let Some(at) = missing.iter().position(|range| range.contains(&number)) else { return false };
         let range = missing.swap_remove(at);
         let parts = [range.start..number, number + 1..range.end];
