@@ -21,7 +21,9 @@ pub(crate) enum Kind {
 pub(crate) struct Other {
     name: String,
     url: String,
-    /// Flags of the generator: whose CPU it is, where messages go.
+    /// Flags of the generator before its command: a control channel.
+    control: Vec<String>,
+    /// Those behind it: whose CPU it is, where messages are posted.
     flags: Vec<String>,
 }
 
@@ -46,24 +48,25 @@ impl Kind {
 }
 
 impl Other {
-    /// Reads `NAME=URL[,pid=PID][,post=URL][,body=TEMPLATE]`; it lives as long as the program.
+    /// Reads `NAME=URL[,pid=PID][,control=URL|,post=URL[,body=TEMPLATE]]`; it lives as long as the program.
     pub(crate) fn parse(text: &OsStr) -> io::Result<&'static Self> {
-        let wrong = || io::Error::other(format!("--server {text:?}: NAME=URL[,pid=PID][,post=URL][,body=TEMPLATE]"));
+        let form = "NAME=URL[,pid=PID][,control=URL|,post=URL[,body=TEMPLATE]]";
+        let wrong = || io::Error::other(format!("--server {text:?}: {form} is needed"));
         let mut parts = text.to_str().ok_or_else(wrong)?.split(',').map(|part| part.split_once('='));
         let (name, url) = parts.next().flatten().ok_or_else(wrong)?;
-        let mut flags = Vec::new();
+        let mut other = Self { name: name.to_owned(), url: url.to_owned(), control: Vec::new(), flags: Vec::new() };
         for part in parts {
             let (key, value) = part.ok_or_else(wrong)?;
-            match key {
-                "pid" => flags.push("--pid"),
-                "post" => flags.extend(["--publish", "post", "--post"]),
-                "body" => flags.push("--post-body"),
+            let (list, flags) = match key {
+                "control" => (&mut other.control, ["--control"].as_slice()),
+                "pid" => (&mut other.flags, ["--pid"].as_slice()),
+                "post" => (&mut other.flags, ["--publish", "post", "--post"].as_slice()),
+                "body" => (&mut other.flags, ["--post-body"].as_slice()),
                 _ => return Err(wrong()),
-            }
-            flags.push(value);
+            };
+            list.extend(flags.iter().chain(&[value]).map(|&flag| flag.to_owned()));
         }
-        let flags = flags.into_iter().map(str::to_owned).collect();
-        Ok(Box::leak(Box::new(Self { name: name.to_owned(), url: url.to_owned(), flags })))
+        Ok(Box::leak(Box::new(other)))
     }
 
     /// Where subscribers connect.
@@ -71,7 +74,12 @@ impl Other {
         &self.url
     }
 
-    /// What the generator must be told of it.
+    /// What the generator must be told of it before its command.
+    pub(crate) fn control(&self) -> &[String] {
+        &self.control
+    }
+
+    /// What it must be told behind it.
     pub(crate) fn flags(&self) -> &[String] {
         &self.flags
     }

@@ -5,7 +5,7 @@
 //! - **bare loop**: one epoll thread that renders an event once and calls `send` for every subscriber (`floor/`);
 //! - **hasses**: the daemon, built by this benchmark with the release profile unless `--hasses PATH` names one;
 //! - **nchan**: Debian's nginx with its nchan module (`apt-get install -y nginx-light libnginx-mod-nchan`);
-//! - any server that runs already: `--server NAME=URL,pid=PID,post=URL`.
+//! - any server that runs already: `--server NAME=URL,pid=PID,post=URL`, or `control=URL` where it takes hasses' lines.
 //!
 //! ```sh
 //! cargo bench -p hasses-tests --bench compare                      # everything: a quarter of an hour

@@ -20,11 +20,11 @@ Usage: cargo bench -p hasses-tests --bench compare -- [OPTIONS]
                    stalled, storm, fairness, idle, start or scaling; repeatable
   --scaling        as --only scaling
   --skip SERVER    floor, hasses or nchan; repeatable
-  --server NAME=URL[,pid=PID][,post=URL][,body=TEMPLATE]
+  --server NAME=URL[,pid=PID][,control=URL|,post=URL[,body=TEMPLATE]]
                    a server that runs already, pinned by whoever started it: where
-                   subscribers connect, whose CPU and memory it is, where messages are
-                   posted, and the body of a post; repeatable. {topic} and {message}
-                   stand for themselves
+                   subscribers connect, whose CPU and memory it is, where it takes lines
+                   as hasses does, or posts, and the body of a post; repeatable.
+                   {topic} and {message} are put in
   --hasses PATH    measure this daemon instead of building one
   --ctl PATH       use this hasses-ctl as the load generator instead of building one
   --json FILE      write every figure to FILE as well

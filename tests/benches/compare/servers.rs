@@ -112,7 +112,8 @@ impl Server {
     pub(crate) fn control(&self) -> Vec<String> {
         match self.kind {
             Kind::Floor | Kind::Hasses => vec!["--control".to_owned(), format!("tcp://{}", self.publish)],
-            Kind::Nchan | Kind::Other(_) => Vec::new(),
+            Kind::Nchan => Vec::new(),
+            Kind::Other(other) => other.control().to_vec(),
         }
     }
 
