@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::servers::{Server, Transport};
 
 const NAME: &str = "a quiet topic beside a busy one of 10,000 subscribers";
-const BUSY: &str = "--topic busy --subscribers 10000";
+const BUSY: &str = "--topic busy --subscribers 10000 --warm-up 5";
 const QUIET: &str = "--topic quiet --subscribers 1 --rate 100";
 /// The busy one has all its subscribers by then, and is still at it when the quiet one ends.
 const HEAD_START: Duration = Duration::from_secs(3);
