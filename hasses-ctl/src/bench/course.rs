@@ -248,7 +248,9 @@ impl Course<'_> {
             }
             thread.join().map_err(|_| Failure::refused("panic", "the publishing thread panicked"))?
         })?;
-        Ok((published, self.until_settled()?))
+        let ended = self.until_settled()?;
+        let interrupted = ended == Ended::Properly && self.board.is(Mark::Interrupted);
+        Ok((published, if interrupted { Ended::Interrupted } else { ended }))
     }
 
     fn until_settled(&mut self) -> Result<Ended, Failure> {

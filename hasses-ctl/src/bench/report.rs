@@ -15,7 +15,7 @@ const BUSY: f64 = 0.9;
 /// What a run gave, in the units of its names: µs, bytes, seconds, and numbers a second.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    ok: bool,
+    pub(super) ok: bool,
     pub(super) url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<Server>,
@@ -113,7 +113,7 @@ impl Report {
     pub(super) fn new(plan: &Plan, measured: Measured) -> Self {
         let published = measured.published.as_ref();
         Self {
-            ok: !measured.faults.any(),
+            ok: !measured.faults.any() && measured.ended != Ended::Stalled,
             url: plan.target.url.clone(),
             server: measured.server.identity().map(|(pid, processes)| Server { pid, processes }),
             subscribers: plan.subscribers,
@@ -207,8 +207,13 @@ fn generator(published: &Published) -> Generator {
     Generator {
         cpu_us: rounded(microseconds(published.generator.cpu) / published.received.max(1) as f64),
         busy: rounded(busy),
-        was_the_bottleneck: busy > BUSY && published.span.busy.is_none_or(|server| server < busy),
+        was_the_bottleneck: is_bottleneck(busy, published.span.busy),
     }
+}
+
+/// Whether the server, busy for this share of the time if that is known, could have done more.
+fn is_bottleneck(busy: f64, server: Option<f64>) -> bool {
+    busy > BUSY && server.is_none_or(|server| server < busy)
 }
 
 /// Microseconds of the server's CPU for each of so many.
@@ -227,4 +232,48 @@ fn microseconds(duration: Duration) -> f64 {
 /// To three decimals: more of them say nothing here.
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_busier_was_the_bottleneck() {
+        for (busy, server, expected) in [
+            (0.95, Some(0.5), true),
+            (0.95, None, true),
+            (0.95, Some(0.99), false),
+            (0.9, Some(0.1), false),
+            (0.4, None, false),
+        ] {
+            assert_eq!(is_bottleneck(busy, server), expected, "{busy} {server:?}");
+        }
+    }
+
+    #[test]
+    fn figures_are_given_for_each_and_to_three_decimals() {
+        let span =
+            Span { elapsed: Duration::from_millis(1_500), cpu: Some(Duration::from_micros(10)), busy: Some(0.1) };
+        assert_eq!((cpu(span, 3), cpu(span, 0), per_second(10, span)), (Some(3.333), Some(10.0), 6.667));
+        assert_eq!(cpu(Span::default(), 3), None);
+    }
+
+    #[test]
+    fn latencies_are_in_microseconds() {
+        let mut nanoseconds = super::super::tally::histogram();
+        assert!(latency(&nanoseconds).is_none());
+        (1..=1_000).for_each(|nth| nanoseconds.saturating_record(nth * 1_000));
+        let latency = latency(&nanoseconds).unwrap();
+        for (found, expected) in [
+            (latency.p50, 500.0),
+            (latency.p90, 900.0),
+            (latency.p99, 990.0),
+            (latency.p99_9, 999.0),
+            (latency.max, 1_000.0),
+        ] {
+            assert!((found - expected).abs() < 1.0, "{found} is not {expected}");
+        }
+        assert!((latency.mean - 500.5).abs() < 1.0, "{}", latency.mean);
+    }
 }

@@ -173,21 +173,19 @@ impl EventStream {
             return Form::Torn;
         }
         match arrival {
-            Arrival::Due => tally.receive(envelope),
-            Arrival::Early(_) => {
-                self.remark(tally, || format!("got message {number} when {due} was due"));
-                tally.receive(envelope);
-            }
+            Arrival::Due => {}
+            Arrival::Early(_) => self.remark(tally, || format!("got message {number} when {due} was due")),
             Arrival::Late => {
                 tally.faults.disordered += 1;
                 self.remark(tally, || format!("got message {number} behind later ones"));
-                tally.receive(envelope);
             }
             Arrival::Again => {
                 tally.faults.doubled += 1;
                 self.remark(tally, || format!("got message {number} again"));
+                return Form::Whole;
             }
         }
+        tally.receive(envelope);
         Form::Whole
     }
 

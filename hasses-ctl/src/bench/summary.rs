@@ -118,3 +118,104 @@ fn whole(rate: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate that is not negative")]
     count(rate.round() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Connect, Deliveries, Generator, Idle, Latency, PublishPhase, Server};
+    use super::super::tally::Faults;
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            ok: true,
+            url: "http://127.0.0.1:8080/sse".to_owned(),
+            server: Some(Server { pid: 7, processes: 1 }),
+            subscribers: 1_000,
+            topics: 1,
+            size: 64,
+            burst: 1,
+            rate: None,
+            threads: 1,
+            tls: false,
+            publish: "classic".to_owned(),
+            connect: Connect { seconds: 0.059, rate: 16_989.2, cpu_us: Some(24.9), memory_bytes: Some(264.2) },
+            idle: None,
+            publish_phase: Some(PublishPhase {
+                messages: 1_000,
+                seconds: 4.21,
+                rate: 237.6,
+                cpu_us_per_publish: Some(4_201.3),
+            }),
+            deliveries: Some(Deliveries {
+                expected: 1_000_000,
+                received: 1_000_000,
+                rate: 237_600.4,
+                cpu_us: Some(4.201),
+                bytes: 98_000_000,
+            }),
+            latency_us: Some(Latency { p50: 2.5, p90: 371.0, p99: 4_120.0, p99_9: 44_000.0, max: 5e6, mean: 2e3 }),
+            faults: Faults::default(),
+            remarks: Vec::new(),
+            ended: None,
+            generator: Some(Generator { cpu_us: 1.612, busy: 0.384, was_the_bottleneck: false }),
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_in_a_few_lines() {
+        let expected = "\
+subscribers  1,000 subscribers of 1 topic at http://127.0.0.1:8080/sse, messages of 64 bytes
+connecting   0.06 s, 16,989 a second, 25 µs of the server's CPU each and 264 B of its memory each
+publishing   1,000 messages one by one in 4.21 s, 238 a second, 4.20 ms of the server's CPU each
+deliveries   1,000,000 of 1,000,000, 237,600 a second, 4.20 µs of the server's CPU each
+latency      half within 2.50 µs, 90 % 371 µs, 99 % 4.12 ms, 99.9 % 44 ms, all 5.00 s
+generator    1.61 µs of its own CPU a delivery, its busiest thread 38 % busy
+faults       none
+";
+        assert_eq!(text(&report(), false), expected);
+        assert!(text(&report(), true).starts_with("\x1b[1msubscribers\x1b[0m  1,000 "));
+    }
+
+    #[test]
+    fn what_has_to_be_known_is_a_sentence_of_its_own() {
+        let bare = Report {
+            server: None,
+            publish_phase: None,
+            deliveries: None,
+            latency_us: None,
+            generator: None,
+            ended: Some("interrupted"),
+            idle: Some(Idle { seconds: 1.5, cpu_us: Some(90.0), bytes_per_subscriber: Some(300.0) }),
+            ..report()
+        };
+        let faulty = Report {
+            ok: false,
+            ended: Some("stalled"),
+            faults: Faults { lost: 1_234, doubled: 1, ..Faults::default() },
+            remarks: vec!["subscriber 3 \x1b".to_owned()],
+            generator: Some(Generator { cpu_us: 1.0, busy: 0.95, was_the_bottleneck: true }),
+            rate: Some(0.5),
+            burst: 50,
+            ..report()
+        };
+        for (report, parts) in [
+            (
+                bare,
+                &["\nIt was interrupted", "\nThe server's process is not known", "idle         1.5 s, 90 µs of"][..],
+            ),
+            (
+                faulty,
+                &[
+                    "faults       1,234 lost, 1 doubled\n             subscriber 3 \\u{1b}\n",
+                    " messages 0.5 bursts of 50 a second in ",
+                    "\nNothing came any more",
+                    "\nMessages did not come as they should",
+                    "\nThe generator was the bottleneck",
+                ],
+            ),
+        ] {
+            let text = text(&report, false);
+            parts.iter().for_each(|part| assert!(text.contains(part), "{part} in {text}"));
+        }
+    }
+}

@@ -55,12 +55,11 @@ impl Processes {
     pub(super) fn cpu_now(self) -> io::Result<Cpu> {
         let mut threads = BTreeMap::new();
         for id in self.ids()? {
-            for task in fs::read_dir(format!("/proc/{id}/task"))? {
-                let task = task?;
-                let Some(thread) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            for thread in self.threads(id)? {
                 // A thread may end at any time.
-                let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
-                threads.insert(thread, first_number(&text).ok_or_else(|| unreadable("schedstat"))?);
+                let path = format!("/proc/{id}/task/{thread}/schedstat");
+                let time = fs::read_to_string(path).ok().and_then(|text| first_number(&text));
+                threads.extend(time.map(|time| (thread, time)));
             }
         }
         Ok(Cpu { threads })
@@ -72,9 +71,15 @@ impl Processes {
     pub(super) fn resident(self) -> io::Result<u64> {
         let mut bytes = 0;
         for id in self.ids()? {
-            let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
-            let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
-            bytes += 1024 * line.and_then(first_number).ok_or_else(|| unreadable("smaps_rollup"))?;
+            match fs::read_to_string(format!("/proc/{id}/smaps_rollup")) {
+                Ok(text) => {
+                    let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
+                    bytes += 1024 * line.and_then(first_number).unwrap_or(0);
+                }
+                Err(error) if id == self.root => return Err(error),
+                // It may have ended since.
+                Err(_) => {}
+            }
         }
         Ok(bytes)
     }
@@ -85,12 +90,21 @@ impl Processes {
         let mut next = 0;
         while let Some(id) = ids.get(next).copied() {
             next += 1;
-            for task in fs::read_dir(format!("/proc/{id}/task"))? {
-                let children = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            for thread in self.threads(id)? {
+                let children = fs::read_to_string(format!("/proc/{id}/task/{thread}/children")).unwrap_or_default();
                 ids.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
         }
         Ok(ids)
+    }
+
+    /// The threads of one of them; none where it has ended, unless that is the first one.
+    fn threads(self, id: u32) -> io::Result<Vec<u32>> {
+        let tasks = match fs::read_dir(format!("/proc/{id}/task")) {
+            Err(error) if id == self.root => return Err(error),
+            tasks => tasks.into_iter().flatten().flatten(),
+        };
+        Ok(tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect())
     }
 }
 
@@ -117,10 +131,6 @@ impl Cpu {
 
 fn first_number(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
-}
-
-fn unreadable(name: &str) -> io::Error {
-    io::Error::other(format!("{name} is not as expected"))
 }
 
 #[cfg(test)]

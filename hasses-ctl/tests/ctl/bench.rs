@@ -1,10 +1,13 @@
 //! `bench` against a server that the test plays, which does everything right or does not.
 
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
 use crate::hub::{Hub, Prank, Pranks};
-use crate::program::{Run, run};
+use crate::program::{Run, finish, program, run};
 
 /// Runs it with three subscribers and bursts of ten, and reads the JSON.
 fn bench(hub: &Hub, more: &[&str]) -> (Run, Value) {
@@ -91,6 +94,29 @@ fn messages_are_posted_with_headers_and_in_forms() {
         assert_eq!(requests.len(), 20);
         assert!(requests[0].starts_with("POST /pub?id=bench0 HTTP/1.1\nHost: 127.0.0.1:"), "{}", requests[0]);
         assert_eq!(requests[0].lines().filter(|line| *line == expected).count(), 1, "{}", requests[0]);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_with_what_was_measured() {
+    for pace in ["--burst=2", "--rate=200"] {
+        let hub = Hub::start(10_000, |_| Prank::None);
+        let words =
+            ["--json", "bench", &hub.url, "--publish=post", "--post", &hub.post, "--duration=60", "--warm-up=0"];
+        let child = program(&[&words[..], &[pace]].concat()).spawn().unwrap();
+        while hub.requests.lock().unwrap().is_empty() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let run = finish(child);
+        let report: Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!(
+            (run.code, &report["ended"], &report["ok"]),
+            (0, &json!("interrupted"), &json!(true)),
+            "{}",
+            run.out
+        );
+        assert_eq!(report["deliveries"]["expected"], report["deliveries"]["received"]);
     }
 }
 
