@@ -30,8 +30,8 @@ const SHORT: [&str; 9] = [
 const SHOWN: [&str; 3] = ["burst", "cpu", "subscribers"];
 
 const HOW: &str = "\
-Servers run one at a time, fresh for each measurement, pinned to the first core; `hasses-ctl bench` makes the load and is pinned
-to the second. It polls without sleeping, so that no server pays for waking it up, and checks each stream for order, completeness
+Servers run one at a time, fresh for each measurement, pinned to the first core; [`hasses-ctl bench`](../../hasses-ctl/docs/bench.md)
+makes the load and is pinned to the second. It polls without sleeping, so that no server pays for waking it up, and checks each stream for order, completeness
 and intact content: one fault makes a run invalid. A run measures every server, in an order that rotates. A figure is the median
 over the runs, with the smallest and the largest in brackets; a ratio is the median of the ratios within each run, since
 absolute figures drift on shared machines. CPU is user and system time of the server's processes as the scheduler accounts it.

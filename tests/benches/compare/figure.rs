@@ -95,7 +95,8 @@ impl Goal {
     pub(crate) fn show(self, value: f64, unit: Unit) -> String {
         match self {
             Self::AtMost(_) | Self::AtLeast(_) => unit.show(value),
-            _ => format!("{value:.2} ×"),
+            // Finer than in the table, so that a goal which is missed by little does not look met.
+            _ => format!("{value:.*} ×", if value < 10.0 { 3 } else { 1 }),
         }
     }
 }
