@@ -52,7 +52,23 @@ pub(crate) fn connect(control: Option<&str>, surroundings: &Surroundings) -> Res
             Some(url) => connect_to(url, "HASSES_CONTROL"),
             None => Err(Failure::usage("HASSES_CONTROL is not UTF-8")),
         },
-        _ => search(&places(surroundings), surroundings.uid),
+        _ => search(&places(surroundings), surroundings.uid).map(|(_, client)| client),
+    }
+}
+
+/// The URL of the daemon's control channel: what was said, as it stands, or the first default socket where a daemon answers.
+///
+/// # Errors
+/// Usage, and unreachable as [`connect`].
+pub(crate) fn find(control: Option<&str>, surroundings: &Surroundings) -> Result<String, Failure> {
+    if let Some(url) = control {
+        return Ok(url.to_owned());
+    }
+    match &surroundings.variable {
+        Some(variable) if !variable.is_empty() => {
+            variable.to_str().map(str::to_owned).ok_or_else(|| Failure::usage("HASSES_CONTROL is not UTF-8"))
+        }
+        _ => search(&places(surroundings), surroundings.uid).map(|(url, _)| url),
     }
 }
 
@@ -78,6 +94,12 @@ struct Place {
     open_to_all: bool,
 }
 
+impl Place {
+    fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+}
+
 /// The default sockets in the order in which they are tried.
 fn places(surroundings: &Surroundings) -> Vec<Place> {
     let within = |folder: &Path, open_to_all| Place { socket: folder.join("control.sock"), open_to_all };
@@ -90,12 +112,14 @@ fn places(surroundings: &Surroundings) -> Vec<Place> {
     places
 }
 
-fn search(places: &[Place], uid: u32) -> Result<Client, Failure> {
+/// The first that answers, and its URL.
+fn search(places: &[Place], uid: u32) -> Result<(String, Client), Failure> {
     let mut tried = Vec::new();
     let mut denied = false;
     for place in places {
-        let reason = match try_place(place, uid) {
-            Ok(client) => return Ok(client),
+        let url = place.url();
+        let reason = match try_place(place, &url, uid) {
+            Ok(client) => return Ok((url, client)),
             Err(Error::Unreachable { source, .. }) => {
                 denied |= source.kind() == io::ErrorKind::PermissionDenied;
                 source.to_string()
@@ -109,10 +133,9 @@ fn search(places: &[Place], uid: u32) -> Result<Client, Failure> {
     Err(advise(failure, denied))
 }
 
-fn try_place(place: &Place, uid: u32) -> Result<Client, Error> {
-    let url = format!("unix://{}", place.socket.display());
-    check(place, uid).map_err(|source| Error::Unreachable { url: url.clone(), source })?;
-    Client::connect_with(&url, Options::default())
+fn try_place(place: &Place, url: &str, uid: u32) -> Result<Client, Error> {
+    check(place, uid).map_err(|source| Error::Unreachable { url: url.to_owned(), source })?;
+    Client::connect_with(url, Options::default())
 }
 
 fn check(place: &Place, uid: u32) -> io::Result<()> {

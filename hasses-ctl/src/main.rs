@@ -1,6 +1,7 @@
 //! Talks to the hasses daemon from the command line: arguments, run, exit code.
 
 mod arguments;
+mod bench;
 mod commands;
 mod doctor;
 mod failure;

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
 use super::Arguments;
+use super::manual::unescaped;
 
 /// A shell that completes words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ fn bash(out: &mut String, info: &CommandInfoWithArgs) -> std::fmt::Result {
 
 fn zsh(out: &mut String, info: &CommandInfoWithArgs) -> std::fmt::Result {
     let spec = |flag: &FlagInfo<'_>| {
-        let about = zsh_text(flag.description).replace('[', "\\[").replace(']', "\\]");
+        let about = zsh_text(&unescaped(flag.description)).replace('[', "\\[").replace(']', "\\]");
         match &flag.kind {
             FlagInfoKind::Switch => format!("'{}[{about}]'", flag.long),
             FlagInfoKind::Option { arg_name } => format!("'{}=[{about}]:{arg_name}: '", flag.long),
@@ -154,7 +155,11 @@ fn fish(out: &mut String, info: &CommandInfoWithArgs) -> std::fmt::Result {
     let flag = |out: &mut String, condition: &str, flag: &FlagInfo<'_>| {
         let value = if takes_value(flag) { " -x" } else { "" };
         let name = flag.long.trim_start_matches('-');
-        writeln!(out, "complete -c hasses-ctl{condition} -l {name}{value} -d '{}'", quoted(flag.description))
+        writeln!(
+            out,
+            "complete -c hasses-ctl{condition} -l {name}{value} -d '{}'",
+            quoted(&unescaped(flag.description))
+        )
     };
     for global in visible(info.flags) {
         flag(out, "", global)?;
@@ -222,6 +227,7 @@ mod tests {
                     assert!(script.contains(flag.long.trim_start_matches('-')), "{shell:?} {}", flag.long);
                 }
             }
+            assert!(!script.contains("{{"), "{shell:?}");
             assert!(!script.contains("stdin[") && !script.contains("--stdin") && !script.contains("-l stdin"));
         }
     }

@@ -52,8 +52,7 @@ fn about_command(page: &mut Roff, command: &CommandInfoWithArgs) {
     paragraphs(page, command.notes);
     for example in command.examples {
         page.control("PP", []);
-        // As argh's templates have them.
-        lines(page, &example.replace("{{", "{").replace("}}", "}"));
+        lines(page, &unescaped(example));
     }
 }
 
@@ -81,15 +80,20 @@ fn flags(page: &mut Roff, flags: &[FlagInfo<'_>]) {
 
 fn paragraphs(page: &mut Roff, texts: &[&str]) {
     for text in texts {
-        page.control("PP", []).text([roman(*text)]);
+        page.control("PP", []).text([roman(unescaped(text))]);
     }
+}
+
+/// Braces, which argh doubles in what becomes a template of its own.
+pub(super) fn unescaped(template: &str) -> String {
+    template.replace("{{", "{").replace("}}", "}")
 }
 
 /// Something with a name, with a value behind it if it takes one, and what is said about it.
 fn item(page: &mut Roff, name: &str, value: Option<&str>, about: &str) {
     let mut title: Vec<Inline> = vec![bold(name)];
     title.extend(value.map(italic));
-    page.control("TP", []).text(title).text([roman(about)]);
+    page.control("TP", []).text(title).text([roman(unescaped(about))]);
 }
 
 /// Lines as they are.

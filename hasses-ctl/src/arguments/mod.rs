@@ -3,6 +3,7 @@
 //! argh reads it, and its structs are also where help and completions come from. Two things argh cannot do are done around
 //! it: [`words`] turns what was typed into what argh takes, and every refusal becomes a usage failure with exit code 2.
 
+mod bench;
 mod completions;
 mod manual;
 mod words;
@@ -10,6 +11,7 @@ mod words;
 use argh::{ArgsInfo, FromArgs};
 use hasses_client::wire::LogLevel;
 
+pub(crate) use bench::Bench;
 pub(crate) use completions::Shell;
 pub(crate) use manual::manual;
 pub(crate) use words::{Invocation, read, wants_json};
@@ -64,6 +66,7 @@ pub(crate) enum Command {
     Position(Position),
     Listen(Listen),
     Doctor(Doctor),
+    Bench(Bench),
     Completions(Completions),
     Manual(Manual),
 }

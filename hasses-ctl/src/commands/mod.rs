@@ -1,5 +1,6 @@
 //! One file a command that has something to it; [`one_line`] has those whose answer is one line.
 
+mod bench;
 mod clients;
 mod doctor;
 mod lines;
@@ -31,6 +32,10 @@ pub(crate) fn run(arguments: Arguments, surroundings: &Surroundings, out: &mut O
         Command::Doctor(doctor) => {
             let sought = if arguments.control.is_some() { Sought::There } else { Sought::Anywhere };
             return doctor::run(&doctor, connect, sought, out);
+        }
+        Command::Bench(bench) => {
+            let control = || locate::find(arguments.control.as_deref(), surroundings);
+            return bench::run(&bench, control, out);
         }
         Command::Completions(completions) => out.text(&completions.shell.script()),
         Command::Manual(_) => out.text(&manual()),

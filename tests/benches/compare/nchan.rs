@@ -1,29 +1,28 @@
 //! nginx with the nchan module, as Debian packages it: where it is, and how it is set up to be at its best here.
 
 use std::env;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-const MISSING: &str =
+/// How to install it.
+pub(crate) const INSTALL: &str = "apt-get install -y nginx-light libnginx-mod-nchan";
+/// What is said where it has to be there and is not.
+pub(crate) const MISSING: &str =
     "nchan is not installed: apt-get install -y nginx-light libnginx-mod-nchan (or leave it out: --skip nchan)";
 
-/// Finds nginx, and that its nchan module is there.
-pub(crate) fn find() -> io::Result<PathBuf> {
+/// Finds nginx, if its nchan module is there.
+pub(crate) fn find() -> Option<PathBuf> {
     // A user's search path on Debian lacks the folder where nginx is.
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     let nginx = folders.map(|folder| folder.join("nginx")).find(|path| path.is_file());
-    match nginx {
-        Some(nginx) if Path::new(MODULE).is_file() => Ok(nginx),
-        _ => Err(io::Error::other(MISSING)),
-    }
+    nginx.filter(|_| Path::new(MODULE).is_file())
 }
 
 /// The configuration: subscribers and publishers on `address`, files in `folder`.
 ///
-/// One worker; no log, no limit that a run would meet, and of each topic only the messages of one burst kept.
+/// One worker; no log, no limit that a run would meet, and of each topic only the messages of two bursts kept.
 pub(crate) fn configuration(folder: &Path, address: SocketAddr) -> String {
     let folder = folder.display();
     format!(
@@ -36,7 +35,7 @@ error_log stderr emerg;
 events {{
     use epoll;
     multi_accept on;
-    worker_connections 16384;
+    worker_connections 19000;
 }}
 http {{
     access_log off;
@@ -62,7 +61,7 @@ http {{
         location = /publish {{
             nchan_publisher http;
             nchan_channel_id $arg_topic;
-            nchan_message_buffer_length 50;
+            nchan_message_buffer_length 100;
             nchan_message_timeout 10s;
         }}
     }}

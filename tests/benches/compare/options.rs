@@ -4,23 +4,32 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use crate::cases::Case;
-use crate::servers::Kind;
+use crate::kind::{Kind, Other};
+use crate::plan::Case;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Compares the cost of a delivered event: a bare send loop, hasses, and nchan.
+Measures hasses against its goals, beside a bare send loop, nchan, and other servers.
 
-Usage: cargo bench -p hasses-tests --bench fanout -- [OPTIONS]
+Usage: cargo bench -p hasses-tests --bench compare -- [OPTIONS]
 
-  --runs N         measure each server N times and report medians (5)
-  --messages N     messages of case single at 1,000 subscribers (300);
-                   a fifth of it at 10,000, a tenth of it as bursts of 50
-  --only CASE      single, burst, connect or memory; repeatable
+  --quick          one run with a third of the messages, and fewer points of the curves
+  --runs N         measure each server N times and report medians (5);
+                   what takes long or hardly varies is measured less often
+  --only CASE      single, burst, topics, connect, memory, tls, control, latency,
+                   stalled, storm, fairness, idle, start or scaling; repeatable
+  --scaling        as --only scaling
   --skip SERVER    floor, hasses or nchan; repeatable
+  --server NAME=URL[,pid=PID][,control=URL|,post=URL[,body=TEMPLATE]]
+                   a server that runs already, pinned by whoever started it: where
+                   subscribers connect, whose CPU and memory it is, where it takes lines
+                   as hasses does, or posts, and the body of a post; repeatable.
+                   {topic} and {message} are put in
   --hasses PATH    measure this daemon instead of building one
+  --ctl PATH       use this hasses-ctl as the load generator instead of building one
   --json FILE      write every figure to FILE as well
-  --goals          exit with 1 when a goal is missed
+  --write          write hasses/docs/benchmarks.md, its charts, and the README's table
+  --goals          exit with 1 when a goal is missed; nchan has to be there
   --help           print this
 ";
 
@@ -38,30 +47,45 @@ pub(crate) enum Request {
 pub(crate) struct Options {
     /// Times that every server is measured, at least 1.
     pub(crate) runs: usize,
-    /// Messages of the case `single` at 1,000 subscribers, at least 10.
-    pub(crate) messages: usize,
+    /// How much is measured.
+    pub(crate) extent: Extent,
     /// The cases to measure.
     pub(crate) cases: Vec<Case>,
-    /// The servers to measure, in the order of [`Kind::ALL`].
+    /// The servers to measure, in the order of the report.
     pub(crate) servers: Vec<Kind>,
     /// A daemon that is built already.
     pub(crate) hasses: Option<PathBuf>,
+    /// A load generator that is built already.
+    pub(crate) ctl: Option<PathBuf>,
     /// Where to write the figures.
     pub(crate) json: Option<PathBuf>,
+    /// The documents are written.
+    pub(crate) write: bool,
     /// A missed goal fails the benchmark.
     pub(crate) goals: bool,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// Enough for figures to be kept.
+    Full,
+    /// Enough to see where things stand.
+    Quick,
 }
 
 impl Options {
     /// Reads the arguments; an error is the operator's and names the argument.
     pub(crate) fn parse(arguments: &[OsString]) -> io::Result<Request> {
         let mut options = Self {
-            runs: 5,
-            messages: 300,
+            runs: 0,
+            extent: Extent::Full,
             cases: Vec::new(),
-            servers: Kind::ALL.to_vec(),
+            servers: Kind::OWN.to_vec(),
             hasses: None,
+            ctl: None,
             json: None,
+            write: false,
             goals: false,
         };
         let mut benchmark = false;
@@ -74,14 +98,18 @@ impl Options {
                 "--bench" => benchmark = true,
                 "--help" | "-h" => return Ok(Request::Help),
                 "--goals" => options.goals = true,
+                "--write" => options.write = true,
+                "--quick" => options.extent = Extent::Quick,
+                "--scaling" => options.cases.push(Case::Scaling),
                 "--runs" => options.runs = number(name, value()?, 1)?,
-                "--messages" => options.messages = number(name, value()?, 10)?,
                 "--only" => options.cases.push(named(name, value()?, &Case::ALL, Case::name)?),
                 "--skip" => {
-                    let skipped = named(name, value()?, &Kind::ALL, Kind::name)?;
+                    let skipped = named(name, value()?, &Kind::OWN, Kind::name)?;
                     options.servers.retain(|kind| *kind != skipped);
                 }
+                "--server" => options.servers.push(Kind::Other(Other::parse(value()?)?)),
                 "--hasses" => options.hasses = Some(value()?.into()),
+                "--ctl" => options.ctl = Some(value()?.into()),
                 "--json" => options.json = Some(value()?.into()),
                 _ => return Err(io::Error::other(format!("unknown option {argument:?}, see --help"))),
             }
@@ -89,13 +117,23 @@ impl Options {
         if !benchmark {
             return Ok(Request::Nothing);
         }
-        if options.servers.is_empty() {
+        options.complete().map(Request::Run)
+    }
+
+    fn complete(mut self) -> io::Result<Self> {
+        if self.servers.is_empty() {
             return Err(io::Error::other("every server is skipped"));
         }
-        if options.cases.is_empty() {
-            options.cases = Case::ALL.to_vec();
+        if self.write && !self.cases.is_empty() {
+            return Err(io::Error::other("--write takes a whole comparison: without --only and --scaling"));
         }
-        Ok(Request::Run(options))
+        if self.cases.is_empty() {
+            self.cases = Case::ALL.to_vec();
+        }
+        if self.runs == 0 {
+            self.runs = if self.extent == Extent::Quick { 1 } else { 5 };
+        }
+        Ok(self)
     }
 }
 

@@ -5,30 +5,34 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The two cores of a measurement.
+/// The cores of a measurement.
 pub(crate) struct Cores {
     /// Runs the server under test, and nothing else of ours.
     pub(crate) server: usize,
-    /// Runs the loader.
+    /// Runs the load generator.
     pub(crate) loader: usize,
+    /// A second one for a server with two shards, where there is one.
+    pub(crate) second: Option<usize>,
 }
 
 impl Cores {
-    /// The first two cores that this process may use.
+    /// The first cores that this process may use.
     pub(crate) fn of_this_process() -> io::Result<Self> {
         let allowed = sched_getaffinity(None)?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         match (cores.next(), cores.next()) {
-            (Some(server), Some(loader)) => Ok(Self { server, loader }),
-            _ => Err(io::Error::other("two cores are needed, one for the server and one for the loader")),
+            (Some(server), Some(loader)) => Ok(Self { server, loader, second: cores.next() }),
+            _ => Err(io::Error::other("two cores are needed, one for the server and one for the load generator")),
         }
     }
 }
 
-/// Binds the calling thread, and every process that it starts later, to one core.
-pub(crate) fn pin_this_thread(core: usize) -> io::Result<()> {
+/// Binds the calling thread, and every process that it starts later, to these cores.
+pub(crate) fn pin_this_thread(cores: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(core);
+    for core in cores {
+        set.set(*core);
+    }
     Ok(sched_setaffinity(None, &set)?)
 }
 

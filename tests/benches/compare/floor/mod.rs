@@ -2,23 +2,26 @@
 //!
 //! One epoll loop. An event is rendered once, in the bytes of the daemon (one chunk), and handed to the kernel with one `send`
 //! for every subscriber. It knows one topic, looks at no request beyond its end, and has no limits: what it measures is
-//! the kernel.
+//! the kernel. With a certificate and a key it speaks TLS (`tls.rs`).
+
+mod sockets;
+mod tls;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, epoll, poll};
+use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustls::ServerConfig;
+use sockets::{accept, listen, receive, send_all, watch};
+use tls::Session;
 
-/// As the daemon's: a shorter accept queue stalls thousands that connect at once.
-const BACKLOG: i32 = 4_096;
 const READ_BUFFER: usize = 64 * 1024;
 const EVENTS_PER_WAIT: usize = 1_024;
 
@@ -31,13 +34,16 @@ const SUBSCRIBER_LISTENER: u64 = 0;
 const CONTROL_LISTENER: u64 = 1;
 const FIRST_CONNECTION: u64 = 2;
 
-/// Serves on the two ports given until it is killed.
+/// Serves on the two ports given until it is killed: `PORT PORT [CERTIFICATE KEY]`.
 pub(crate) fn serve(arguments: &[OsString]) -> io::Result<ExitCode> {
-    let ports: Option<Vec<u16>> = arguments.iter().map(|port| port.to_str()?.parse().ok()).collect();
-    let Some([subscribers, control]) = ports.as_deref() else {
+    let port = |at: usize| arguments.get(at).and_then(|port| port.to_str()?.parse().ok());
+    let (Some(subscribers), Some(control)) = (port(0), port(1)) else {
         return Err(io::Error::other("the bare loop takes two ports"));
     };
-    let mut floor = Floor::listen(*subscribers, *control)?;
+    let mut floor = Floor::listen(subscribers, control)?;
+    if let [certificate, key] = &arguments[2..] {
+        floor.tls = Some(tls::configuration(certificate, key)?);
+    }
     loop {
         floor.turn()?;
     }
@@ -58,16 +64,19 @@ struct Floor {
     /// Time and number of the last event, for its id.
     last_event: (u128, u32),
     event: Vec<u8>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 struct Newcomer {
     socket: OwnedFd,
     head: Vec<u8>,
+    session: Option<Session>,
 }
 
 struct Subscriber {
     token: u64,
     socket: OwnedFd,
+    session: Option<Session>,
 }
 
 struct Publisher {
@@ -95,6 +104,7 @@ impl Floor {
             publishers: HashMap::new(),
             last_event: (0, 0),
             event: Vec::new(),
+            tls: None,
         })
     }
 
@@ -118,7 +128,8 @@ impl Floor {
 
     fn accept_subscribers(&mut self) -> io::Result<()> {
         while let Some((token, socket)) = accept(&self.subscriber_listener, &self.epoll, &mut self.next_token)? {
-            self.newcomers.insert(token, Newcomer { socket, head: Vec::new() });
+            let session = self.tls.as_ref().map(Session::new).transpose()?;
+            self.newcomers.insert(token, Newcomer { socket, head: Vec::new(), session });
         }
         Ok(())
     }
@@ -141,20 +152,39 @@ impl Floor {
             lines.extend_from_slice(&self.buffer[..length]);
             return self.publish(token, lines);
         }
-        if let Some(newcomer) = self.newcomers.get_mut(&token) {
-            let length = receive(&newcomer.socket, &mut self.buffer);
-            newcomer.head.extend_from_slice(&self.buffer[..length]);
-            if length > 0 && !newcomer.head.ends_with(b"\r\n\r\n") {
-                return Ok(());
-            }
-            if let (Some(newcomer), true) = (self.newcomers.remove(&token), length > 0) {
-                send_all(&newcomer.socket, ANSWER)?;
-                self.subscribers.push(Subscriber { token, socket: newcomer.socket });
-            }
-            return Ok(());
+        if self.newcomers.contains_key(&token) {
+            return self.read_head(token);
         }
-        // A subscriber has nothing to say: it has gone.
-        self.subscribers.retain(|subscriber| subscriber.token != token);
+        // A subscriber has nothing to say, but for the last of its handshake: it has gone.
+        let buffer = &mut self.buffer;
+        self.subscribers.retain_mut(|subscriber| subscriber.token != token || receive(&subscriber.socket, buffer) > 0);
+        Ok(())
+    }
+
+    /// Reads on in a request head; its end makes the newcomer a subscriber.
+    fn read_head(&mut self, token: u64) -> io::Result<()> {
+        let Some(mut newcomer) = self.newcomers.remove(&token) else {
+            return Ok(());
+        };
+        let Newcomer { socket, head, session } = &mut newcomer;
+        match session {
+            Some(session) => match session.receive(socket)? {
+                Some(plaintext) => head.extend_from_slice(&plaintext),
+                None => return Ok(()),
+            },
+            None => match receive(socket, &mut self.buffer) {
+                0 => return Ok(()),
+                length => head.extend_from_slice(&self.buffer[..length]),
+            },
+        }
+        if head.ends_with(b"\r\n\r\n") {
+            let Newcomer { socket, session, .. } = newcomer;
+            let mut subscriber = Subscriber { token, socket, session };
+            subscriber.send(ANSWER)?;
+            self.subscribers.push(subscriber);
+        } else {
+            self.newcomers.insert(token, newcomer);
+        }
         Ok(())
     }
 
@@ -168,8 +198,8 @@ impl Floor {
                 continue;
             };
             self.render(&line[equals + 1..])?;
-            for subscriber in &self.subscribers {
-                send_all(&subscriber.socket, &self.event)?;
+            for subscriber in &mut self.subscribers {
+                subscriber.send(&self.event)?;
             }
         }
         lines.drain(..start);
@@ -193,51 +223,11 @@ impl Floor {
     }
 }
 
-fn listen(port: u16) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket)
-}
-
-fn watch(epoll: &OwnedFd, socket: &OwnedFd, token: u64) -> io::Result<()> {
-    Ok(epoll::add(epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?)
-}
-
-/// Accepts one connection and watches it; `None` when nobody waits.
-fn accept(listener: &OwnedFd, epoll: &OwnedFd, next_token: &mut u64) -> io::Result<Option<(u64, OwnedFd)>> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = match rustix::net::accept_with(listener, flags) {
-        Ok(socket) => socket,
-        Err(Errno::AGAIN) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    let token = *next_token;
-    *next_token += 1;
-    watch(epoll, &socket, token)?;
-    Ok(Some((token, socket)))
-}
-
-/// Bytes read; an error of the connection is its end.
-fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> usize {
-    rustix::net::recv(socket, buffer, RecvFlags::empty()).map_or(0, |(length, _)| length)
-}
-
-/// Sends all of `bytes`, waiting where the socket is full: a bare loop has no outbox.
-fn send_all(socket: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL) {
-            Ok(sent) => bytes = &bytes[sent..],
-            Err(Errno::AGAIN) => {
-                poll(&mut [PollFd::new(socket, PollFlags::OUT)], None)?;
-            }
-            // It has gone; epoll says so too.
-            Err(Errno::CONNRESET | Errno::PIPE) => return Ok(()),
-            Err(error) => return Err(error.into()),
+impl Subscriber {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.session {
+            Some(session) => session.send(&self.socket, bytes),
+            None => send_all(&self.socket, bytes),
         }
     }
-    Ok(())
 }

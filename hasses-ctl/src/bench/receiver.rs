@@ -1,0 +1,348 @@
+//! One receiving thread: many subscribers on one epoll, opened, read and counted as cheaply as can be.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::EventFlags;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+use super::board::{Board, Mark};
+use super::clock;
+use super::opening::Opening;
+use super::plan::{Manner, Plan};
+use super::socket::{self, Socket};
+use super::stream::{End, EventStream};
+use super::tally::Tally;
+use crate::failure::Failure;
+
+/// Enough for a burst of 50 events in one read.
+const READ_BUFFER: usize = 64 * 1024;
+const EVENTS_PER_WAIT: usize = 1_024;
+/// Tokens of what is no subscriber; those have their rank.
+const PUBLISHER: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
+const END: u64 = u64::MAX - 2;
+
+/// How a subscribed connection is watched. Edge-triggered: the kernel need not look at each again at the next wait, which is a
+/// tenth of the cost of a delivery here.
+const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+/// The connection has ended, or is about to.
+const ENDING: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
+
+/// A thread's subscribers, and what they have received.
+pub(super) struct Receiver<'a> {
+    plan: &'a Plan,
+    board: &'a Board,
+    rank: usize,
+    epoll: OwnedFd,
+    ready: Vec<epoll::Event>,
+    buffer: Box<[u8]>,
+    subscribers: Vec<Subscriber>,
+    opening: Opening,
+    tally: Tally,
+    subscribed: u64,
+    bytes: u64,
+    empty: u64,
+    /// When the last turn ended.
+    time: u64,
+}
+
+struct Subscriber {
+    /// `None` once it is gone.
+    socket: Option<Socket>,
+    stage: Stage,
+    stream: EventStream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Asked,
+    Subscribed,
+}
+
+/// What a turn found besides what subscribers received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    /// The publisher's connection can be read or written.
+    Publisher,
+}
+
+impl<'a> Receiver<'a> {
+    /// The thread of this rank, without subscribers yet.
+    pub(super) fn new(plan: &'a Plan, board: &'a Board, rank: usize) -> Result<Self, Failure> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
+        watch(&epoll, board.all_threads(), END, EventFlags::IN)?;
+        if rank == 0 {
+            watch(&epoll, board.first_thread(), WAKE, EventFlags::IN)?;
+        }
+        let thread = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+        board.gauges()[rank].thread.store(u64::from(thread), Relaxed);
+        Ok(Self {
+            plan,
+            board,
+            rank,
+            epoll,
+            ready: Vec::with_capacity(EVENTS_PER_WAIT),
+            buffer: vec![0; READ_BUFFER].into_boxed_slice(),
+            subscribers: Vec::new(),
+            opening: Opening::new(plan, rank),
+            tally: Tally::new(plan.shape.clone()),
+            subscribed: 0,
+            bytes: 0,
+            empty: 0,
+            time: clock::now(),
+        })
+    }
+
+    /// Has the publisher's connection watched as well, edge-triggered.
+    pub(super) fn watch_publisher(&self, publisher: impl AsFd) -> Result<(), Failure> {
+        watch(&self.epoll, publisher, PUBLISHER, EventFlags::IN | EventFlags::OUT | EventFlags::ET)
+    }
+
+    /// Room to read into, for whoever is on this thread.
+    pub(super) fn buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// When the last turn ended.
+    pub(super) fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// Forgets the time since the last turn, in which it was not this thread's business to receive.
+    pub(super) fn resume(&mut self) {
+        self.time = clock::now();
+    }
+
+    /// Receives until the run is over.
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
+        while !self.board.is(Mark::Over) {
+            self.turn(Duration::from_secs(1))?;
+        }
+        Ok(())
+    }
+
+    /// Opens what is to be opened, and reads once from everything that is readable; waits for it at most so long, or not at all
+    /// where the plan says so.
+    pub(super) fn turn(&mut self, patience: Duration) -> Result<Found, Failure> {
+        self.open()?;
+        if self.wait(patience)? == 0 {
+            return Ok(Found::Nothing);
+        }
+        let measuring = self.board.is(Mark::Measuring);
+        let mut found = Found::Nothing;
+        for at in 0..self.ready.len() {
+            match self.ready[at].data.u64() {
+                PUBLISHER => found = Found::Publisher,
+                // Read only to be unreadable again.
+                WAKE => drop(rustix::io::read(self.board.first_thread(), &mut [0; 8])),
+                END => {}
+                rank => {
+                    let rank = usize::try_from(rank).unwrap_or(usize::MAX);
+                    self.attend(rank, self.ready[at].flags, measuring)?;
+                }
+            }
+        }
+        self.tell();
+        self.time = clock::now();
+        Ok(found)
+    }
+
+    /// Waits; gives the number of connections that are ready.
+    fn wait(&mut self, patience: Duration) -> Result<usize, Failure> {
+        let patience = match self.plan.manner {
+            Manner::Spin => Duration::ZERO,
+            Manner::Sleep => self.opening.patience(self.time, patience),
+        };
+        self.ready.clear();
+        let timeout = Timespec::try_from(patience).unwrap_or_default();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(system(error)),
+        }
+        if self.ready.is_empty() {
+            let now = clock::now();
+            self.empty += now.saturating_sub(self.time);
+            self.board.gauges()[self.rank].empty.store(self.empty, Relaxed);
+            self.time = now;
+        }
+        Ok(self.ready.len())
+    }
+
+    /// Ends it: what it has counted, and how many messages never came.
+    pub(super) fn finish(mut self) -> Tally {
+        let subscribers = self.subscribers.iter().filter(|subscriber| subscriber.socket.is_some());
+        self.board.with_traffic(|traffic| {
+            for Subscriber { stream, .. } in subscribers {
+                let lost = stream.lost(traffic.newest(stream.topic()));
+                self.tally.faults.lost += lost;
+                if lost > 0 {
+                    self.tally
+                        .remark(|| format!("subscriber {} lacks {lost} messages at the end", stream.subscriber()));
+                }
+            }
+        });
+        self.tally
+    }
+
+    /// Says how far this thread is.
+    fn tell(&self) {
+        let gauge = &self.board.gauges()[self.rank];
+        let settled = gauge.settled.swap(self.tally.settled, Relaxed) != self.tally.settled;
+        let subscribed = gauge.subscribed.swap(self.subscribed, Relaxed) != self.subscribed;
+        gauge.received.store(self.tally.received, Relaxed);
+        gauge.bytes.store(self.bytes, Relaxed);
+        let share_is_there = subscribed && self.opening.is_over(self.subscribed);
+        if self.rank > 0 && (share_is_there || settled && self.board.is_settled()) {
+            self.board.wake_first();
+        }
+    }
+
+    /// Opens as many connections as are due.
+    fn open(&mut self) -> Result<(), Failure> {
+        while let Some(number) = self.opening.next(self.subscribed, self.time) {
+            let topic = self.board.with_traffic(|traffic| traffic.topic_of(number));
+            let from = socket::source(self.plan.target.address, number);
+            let socket = Socket::connect(self.plan.target.address, from, self.plan.target.tls.as_ref())
+                .map_err(|error| self.unreachable(number, &error))?;
+            watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
+            let stream = EventStream::new(number, topic);
+            self.subscribers.push(Subscriber { socket: Some(socket), stage: Stage::Connecting, stream });
+        }
+        Ok(())
+    }
+
+    /// Does what the subscriber of this rank is ready for.
+    fn attend(&mut self, rank: usize, ready: EventFlags, measuring: bool) -> Result<(), Failure> {
+        let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
+        let Some(socket) = slot else { return Ok(()) };
+        if *stage == Stage::Connecting {
+            return self.ask(rank);
+        }
+        let tally = &mut self.tally;
+        let stop = loop {
+            let read = socket.receive(&mut self.buffer, |bytes| {
+                tally.arrived = measuring.then(clock::now);
+                stream.take(bytes, tally).map_err(Stop::End)
+            });
+            match read {
+                Ok(length) => {
+                    self.bytes += length as u64;
+                    // Less than there is room for is all that was there, unless the end stands behind it.
+                    if length < self.buffer.len() && !ready.intersects(ENDING) {
+                        break None;
+                    }
+                }
+                Err(Stop::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break None,
+                Err(Stop::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(stop) => break Some(stop),
+            }
+        };
+        if *stage == Stage::Asked && stream.is_subscribed() {
+            *stage = Stage::Subscribed;
+            self.subscribed += 1;
+        }
+        stop.map_or(Ok(()), |stop| self.lose(rank, &stop))
+    }
+
+    /// Asks for the stream of the subscriber of this rank, which is connected or has failed to.
+    fn ask(&mut self, rank: usize) -> Result<(), Failure> {
+        let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
+        let Some(socket) = slot else { return Ok(()) };
+        let request = self.plan.target.request(stream.topic(), &self.plan.shape);
+        let asked = socket.fault().and_then(|()| socket.send(&request));
+        *stage = Stage::Asked;
+        epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
+        let number = stream.subscriber();
+        asked.map(drop).map_err(|error| self.unreachable(number, &error))
+    }
+
+    /// A subscriber is gone. Where it has not been there yet, the run cannot be.
+    fn lose(&mut self, rank: usize, stop: &Stop) -> Result<(), Failure> {
+        let Subscriber { socket, stream, .. } = &mut self.subscribers[rank];
+        let number = stream.subscriber();
+        if let Stop::End(End::Refused(status)) = stop {
+            return Err(Failure::refused("http", format!("subscriber {number} was refused: {status}")));
+        }
+        if !self.board.is(Mark::Subscribed) {
+            return Err(self.turned_away(number, stop));
+        }
+        *socket = None;
+        let (topic, due) = (stream.topic(), stream.due());
+        let newest = self.board.with_traffic(|traffic| {
+            traffic.leave(topic, due);
+            traffic.newest(topic)
+        });
+        self.tally.faults.disconnected += 1;
+        self.tally.faults.lost += stream.lost(newest);
+        self.tally.remark(|| format!("subscriber {number} was disconnected: {}", stop.reason()));
+        // What is due is less now, which may be all that was waited for.
+        self.board.wake_first();
+        Ok(())
+    }
+
+    fn unreachable(&self, number: u32, error: &io::Error) -> Failure {
+        if self.board.sum(|gauge| &gauge.subscribed) > 0 || self.subscribed > 0 {
+            let error = format!("subscriber {number} of {} could not connect: {error}", self.plan.subscribers);
+            return Failure::refused("refused", error);
+        }
+        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.target.url))
+            .advise("say where subscribers connect: hasses-ctl bench http://127.0.0.1:8080/sse")
+    }
+
+    fn turned_away(&self, number: u32, stop: &Stop) -> Failure {
+        let error = format!(
+            "subscriber {number} of {} was turned away before anything was published: {}",
+            self.plan.subscribers,
+            stop.reason()
+        );
+        match stop {
+            Stop::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.target.url))
+                    .advise("an authority of one's own is believed with --ca FILE")
+            }
+            _ => Failure::refused("refused", error),
+        }
+    }
+}
+
+/// Why nothing more comes from a subscriber's connection.
+#[derive(Debug)]
+enum Stop {
+    End(End),
+    Io(io::Error),
+}
+
+impl Stop {
+    fn reason(&self) -> String {
+        match self {
+            Self::End(End::Refused(status)) => status.clone(),
+            Self::End(End::Ended) => "the server ended the stream".to_owned(),
+            Self::End(End::Malformed(why)) => (*why).to_owned(),
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                "the server closed the connection".to_owned()
+            }
+            Self::Io(error) => error.to_string(),
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn watch(epoll: &OwnedFd, what: impl AsFd, token: u64, flags: EventFlags) -> Result<(), Failure> {
+    epoll::add(epoll, what, epoll::EventData::new_u64(token), flags).map_err(system)
+}
+
+fn system(error: Errno) -> Failure {
+    Failure::refused("system", format!("epoll: {error}"))
+}
