@@ -30,9 +30,9 @@ pub struct Batch {
 #[derive(Debug)]
 pub enum Step {
     /// An event to be fanned out.
-    Event(Box<Event>),
+    Event(Event),
     /// The same, published by somebody else: nobody here is to be answered.
-    Other(Box<Event>),
+    Other(Event),
     /// A question to every shard, or a command to all.
     Query(Box<Query>),
     /// The hub has answered it.

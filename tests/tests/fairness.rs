@@ -69,7 +69,7 @@ impl Stage {
             self.id = self.id.next(0);
             let publish = Publish::new(TopicPattern::new(topic).expect("a topic"), "text");
             let rendered = Rendered::event(self.id, &publish, &mut Vec::new());
-            Step::Event(Box::new(Event::new(self.id, publish, rendered)))
+            Step::Event(Event::new(self.id, publish, rendered))
         });
         let (nobody, _) = oneshot::channel();
         let batch = Batch::new(events.collect(), 1, nobody, block_on(self.gate.pass(0)));

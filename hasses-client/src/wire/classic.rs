@@ -62,16 +62,16 @@ fn read_query(text: &str) -> Result<Option<(Command, ClassicQuery)>, Failure> {
         "loglevel_debug" => level(LogLevel::Debug),
         "reinit_enable" => reinit(true),
         "reinit_disable" => reinit(false),
-        _ => match text.split_once(':') {
-            // A message may begin so as well: `subscribedclients:x=hi` is one to the topic before the `=`.
-            Some(("subscribedclients", token)) if !token.contains('=') => {
-                (Command::CountExactly(TopicPattern::new(token)?), ClassicQuery::SubscribedClients(token.to_owned()))
-            }
-            Some(("tcpsubscribedclients", token)) if !token.contains('=') => {
-                (Command::CountExactly(TopicPattern::new(token)?), ClassicQuery::TcpSubscribedClients(token.to_owned()))
-            }
-            _ => return Ok(None),
-        },
+        _ => {
+            let (token, query): (_, fn(String) -> ClassicQuery) =
+                match (text.strip_prefix("subscribedclients:"), text.strip_prefix("tcpsubscribedclients:")) {
+                    // A message may begin so as well: `subscribedclients:x=hi` is one to the topic before the `=`.
+                    (Some(token), _) if !token.contains('=') => (token, ClassicQuery::SubscribedClients),
+                    (_, Some(token)) if !token.contains('=') => (token, ClassicQuery::TcpSubscribedClients),
+                    _ => return Ok(None),
+                };
+            (Command::CountExactly(TopicPattern::new(token)?), query(token.to_owned()))
+        }
     }))
 }
 

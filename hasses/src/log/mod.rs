@@ -44,13 +44,13 @@ pub struct Appender {
 #[derive(Debug)]
 pub enum Outcome {
     /// It is in the log, and to be sent.
-    Event(Box<Event>),
+    Event(Event),
     /// Its key had been accepted before, with this event.
     Duplicate(EventId),
     /// It was not kept.
     Refused(Failure),
     /// It is somebody else's, and to be sent before those that follow.
-    Other(Box<Event>),
+    Other(Event),
 }
 
 impl Log {
@@ -145,7 +145,7 @@ impl Appender {
         drop(window);
         self.evict(now);
         let events = ordered.into_iter().zip(rendered).map(|(ordered, rendered)| {
-            let event = Box::new(Event::new(ordered.id, ordered.publish, rendered));
+            let event = Event::new(ordered.id, ordered.publish, rendered);
             if ordered.own { Outcome::Event(event) } else { Outcome::Other(event) }
         });
         events.collect()
