@@ -1,7 +1,7 @@
 //! The floor: the least that a server can do which sends one message at a time.
 //!
 //! One epoll loop. An event is rendered once, in the bytes of the daemon (one chunk), and handed to the kernel with one `send`
-//! for every subscriber. It knows one topic, looks at no request beyond its end, and has no limits: what it measures is
+//! for every subscriber of its topic. It looks at no request beyond the topic, keeps nothing, and has no limits: what it measures is
 //! the kernel. With a certificate and a key it speaks TLS (`tls.rs`).
 
 mod sockets;
@@ -58,8 +58,8 @@ struct Floor {
     next_token: u64,
     /// Accepted, request not complete yet.
     newcomers: HashMap<u64, Newcomer>,
-    /// In the order in which they came.
-    subscribers: Vec<Subscriber>,
+    /// By topic, in the order in which they came.
+    topics: HashMap<Vec<u8>, Vec<Subscriber>>,
     publishers: HashMap<u64, Publisher>,
     /// Time and number of the last event, for its id.
     last_event: (u128, u32),
@@ -100,7 +100,7 @@ impl Floor {
             control_listener,
             next_token: FIRST_CONNECTION,
             newcomers: HashMap::new(),
-            subscribers: Vec::new(),
+            topics: HashMap::new(),
             publishers: HashMap::new(),
             last_event: (0, 0),
             event: Vec::new(),
@@ -157,7 +157,9 @@ impl Floor {
         }
         // A subscriber has nothing to say, but for the last of its handshake: it has gone.
         let buffer = &mut self.buffer;
-        self.subscribers.retain_mut(|subscriber| subscriber.token != token || receive(&subscriber.socket, buffer) > 0);
+        for subscribers in self.topics.values_mut() {
+            subscribers.retain_mut(|subscriber| subscriber.token != token || receive(&subscriber.socket, buffer) > 0);
+        }
         Ok(())
     }
 
@@ -178,10 +180,10 @@ impl Floor {
             },
         }
         if head.ends_with(b"\r\n\r\n") {
-            let Newcomer { socket, session, .. } = newcomer;
+            let Newcomer { socket, session, head } = newcomer;
             let mut subscriber = Subscriber { token, socket, session };
             subscriber.send(ANSWER)?;
-            self.subscribers.push(subscriber);
+            self.topics.entry(topic_of(&head)).or_default().push(subscriber);
         } else {
             self.newcomers.insert(token, newcomer);
         }
@@ -197,8 +199,8 @@ impl Floor {
             let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
                 continue;
             };
-            self.render(&line[equals + 1..])?;
-            for subscriber in &mut self.subscribers {
+            render(&mut self.event, &mut self.last_event, &line[equals + 1..])?;
+            for subscriber in self.topics.get_mut(&line[..equals]).into_iter().flatten() {
                 subscriber.send(&self.event)?;
             }
         }
@@ -208,19 +210,26 @@ impl Floor {
         }
         Ok(())
     }
+}
 
-    /// Makes `self.event` the chunk for `message`.
-    fn render(&mut self, message: &[u8]) -> io::Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
-        self.last_event = if now == self.last_event.0 { (now, self.last_event.1 + 1) } else { (now, 0) };
-        let id = format!("id: {}-{}\n", self.last_event.0, self.last_event.1);
-        let length = id.len() + "data: ".len() + message.len() + "\n\n".len();
-        self.event.clear();
-        write!(self.event, "{length:X}\r\n{id}data: ")?;
-        self.event.extend_from_slice(message);
-        self.event.extend_from_slice(b"\n\n\r\n");
-        Ok(())
-    }
+/// The topic that a request subscribes to, up to what ends a field of a query.
+fn topic_of(head: &[u8]) -> Vec<u8> {
+    const FIELD: &[u8] = b"subscribe=";
+    let start = head.windows(FIELD.len()).position(|window| window == FIELD).map_or(head.len(), |at| at + FIELD.len());
+    head[start..].iter().copied().take_while(|byte| !b"& ".contains(byte)).collect()
+}
+
+/// Makes `event` the chunk for `message`; `last` is the time and number of the event before.
+fn render(event: &mut Vec<u8>, last: &mut (u128, u32), message: &[u8]) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
+    *last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+    let id = format!("id: {}-{}\n", last.0, last.1);
+    let length = id.len() + "data: ".len() + message.len() + "\n\n".len();
+    event.clear();
+    write!(event, "{length:X}\r\n{id}data: ")?;
+    event.extend_from_slice(message);
+    event.extend_from_slice(b"\n\n\r\n");
+    Ok(())
 }
 
 impl Subscriber {
