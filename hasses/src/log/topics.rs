@@ -15,7 +15,7 @@ pub(super) type Place = u64;
 pub(super) type ListKey = usize;
 
 /// What a list takes beside its name and its places: its entries in the maps and in the slab.
-const LIST_BYTES: usize = size_of::<List>() + 64;
+const LIST_BYTES: usize = size_of::<List>() + 104;
 
 /// The lists by name.
 #[derive(Debug, Default)]
