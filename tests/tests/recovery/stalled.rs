@@ -77,17 +77,17 @@ fn a_quiet_subscriber_makes_no_progress_and_stays() {
     assert_eq!((quiet.data().as_str(), publisher.status().stalled_total), ("x", 0));
 }
 
-/// Bytes that the daemon's side of a connection holds because the other side has no room for them.
-fn held_by_the_system(subscriber: &mut Subscriber) -> u64 {
+/// Bytes that the daemon's side of a connection holds because the other side has no room for them; `None` where there is no such
+/// connection any more.
+fn held_by_the_system(subscriber: &mut Subscriber) -> Option<u64> {
     let socket = subscriber.stream().socket();
-    let port = |address: io::Result<SocketAddr>| format!(":{:04X}", address.expect("an address").port());
+    let port = |address: io::Result<SocketAddr>| Some(format!(":{:04X}", address.ok()?.port()));
     // Connections to different ports may come from one and the same.
-    let ends = [port(socket.peer_addr()), port(socket.local_addr())];
+    let ends = [port(socket.peer_addr())?, port(socket.local_addr())?];
     let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
     let is_it = |line: &&str| line.split_whitespace().skip(1).zip(&ends).all(|(address, end)| address.ends_with(end));
-    let line = table.lines().skip(1).find(is_it);
-    let queues = line.and_then(|line| line.split_whitespace().nth(4)).unwrap_or_else(|| panic!("no {ends:?}: {table}"));
-    u64::from_str_radix(queues.split(':').next().expect("what waits to be sent"), 16).expect("a number")
+    let queues = table.lines().skip(1).find(is_it)?.split_whitespace().nth(4)?;
+    Some(u64::from_str_radix(queues.split(':').next()?, 16).expect("a number"))
 }
 
 #[test]
@@ -95,18 +95,15 @@ fn a_peer_that_takes_nothing_is_counted_also_where_all_fits_into_the_buffers_of_
     let daemon = impatient();
     let mut publisher = daemon.publisher();
     let mut stalled = slow_subscriber(&daemon, "subscribe=a");
-    wait_for("bytes that the peer has no room for", || {
-        publish_all(&mut publisher, "a", numbered(0..4, 2_000));
-        let sent = Instant::now();
-        // What is on its way is acknowledged some milliseconds later.
-        let taken = wait_for("an answer of the peer", || {
-            let held = held_by_the_system(&mut stalled);
-            (held == 0 || sent.elapsed() > TIMEOUT / 2).then_some(held == 0)
-        });
-        (!taken).then_some(())
+    wait_for("it to be disconnected", || {
+        let status = publisher.status();
+        assert_eq!(status.queued_bytes, 0, "nothing waits in the daemon");
+        // What the peer has room for after all is acknowledged, on a busy machine some time later.
+        if held_by_the_system(&mut stalled) == Some(0) {
+            publish_all(&mut publisher, "a", numbered(0..4, 2_000));
+        }
+        (status.subscribers == 0).then_some(())
     });
-    assert_eq!(publisher.status().queued_bytes, 0, "nothing waits in the daemon");
-    wait_for("it to be disconnected", || (publisher.status().subscribers == 0).then_some(()));
     let status = publisher.status();
     assert_eq!((status.stalled_total, status.behind_total), (1, 0));
 }
