@@ -77,12 +77,8 @@ impl Crowd {
 
     /// Reads what has come; waits so many milliseconds for something to come.
     fn read_on(&mut self, millis: i64) {
-        let mut ready = [MaybeUninit::<epoll::Event>::uninit(); 256];
         let mut buffer = [0; 64 * 1024];
-        let patience = Timespec { tv_sec: 0, tv_nsec: millis * 1_000_000 };
-        let (ready, _) = epoll::wait(&self.epoll, &mut ready, Some(&patience)).expect("epoll answers");
-        for event in ready {
-            let nth = usize::try_from(event.data.u64()).expect("a number");
+        for nth in ready(&self.epoll, millis) {
             let member = &mut self.members[nth];
             let count = match rustix::net::recv(&member.socket, &mut buffer, RecvFlags::DONTWAIT) {
                 Ok((count, _)) => count,
@@ -93,6 +89,18 @@ impl Crowd {
             member.take(nth, &buffer[..count], &mut self.body);
         }
     }
+}
+
+/// The numbers of those whose sockets are ready, which are what they were registered with; waits so many milliseconds for one.
+///
+/// # Panics
+/// The epoll does not answer.
+#[must_use]
+pub fn ready(epoll: &OwnedFd, millis: i64) -> Vec<usize> {
+    let mut buffer = [MaybeUninit::<epoll::Event>::uninit(); 256];
+    let patience = Timespec { tv_sec: 0, tv_nsec: millis * 1_000_000 };
+    let (ready, _) = epoll::wait(epoll, &mut buffer, Some(&patience)).expect("epoll answers");
+    ready.iter().map(|event| usize::try_from(event.data.u64()).expect("a number")).collect()
 }
 
 impl Member {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub use answer::{Answer, header};
 pub use authority::{Authority, Certificate};
 pub use browser::Browser;
-pub use crowd::Crowd;
+pub use crowd::{Crowd, ready};
 pub use daemon::{TestDaemon, certificates};
 pub use issued::Issued;
 pub use page::{Page, Report, Seen};

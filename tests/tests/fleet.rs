@@ -4,15 +4,13 @@
 #![expect(clippy::expect_used, reason = "what cannot go on shall fail, and say where")]
 
 use std::io::Write as _;
-use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use hasses_client::blocking::Client;
-use hasses_tests::{DEADLINE, Running};
-use rustix::event::Timespec;
+use hasses_tests::{DEADLINE, Running, ready};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -162,12 +160,8 @@ impl Fleet {
 
     /// Reads what has come; waits so many milliseconds for something to come.
     fn read_on(&mut self, millis: i64) {
-        let mut ready = [MaybeUninit::<epoll::Event>::uninit(); 256];
         let mut buffer = [0; 64 * 1024];
-        let patience = Timespec { tv_sec: 0, tv_nsec: millis * 1_000_000 };
-        let (ready, _) = epoll::wait(&self.epoll, &mut ready, Some(&patience)).expect("epoll answers");
-        for event in ready {
-            let nth = usize::try_from(event.data.u64()).expect("a number");
+        for nth in ready(&self.epoll, millis) {
             let page = &mut self.pages[nth];
             let Some(socket) = &page.socket else { continue };
             match rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
