@@ -71,6 +71,41 @@ fn a_rate_is_kept_whatever_arrives() {
 }
 
 #[test]
+fn a_storm_gets_everything_and_is_not_measured() {
+    let daemon = TestDaemon::start();
+    for more in [
+        &["--warm-up=3"][..],
+        &["--burst=7", "--threads=2"],
+        &["--warm-up=0", "--publish=json", "--topic=else"],
+        &["--rate=1000", "--burst=2"],
+    ] {
+        let report = plain(&daemon, &[&["--messages=42", "--storm=20", "--stalled=5"], more].concat());
+        assert_eq!(deliveries(&report), 42 * 20, "{more:?}");
+        let figure = |name| report["storm"][name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
+        assert!(figure("connected_seconds") <= figure("caught_up_seconds"), "{report}");
+        // Half of the messages were out when they came, and the first of these they had.
+        assert!((20.0 * 20.0..=41.0 * 20.0).contains(&figure("replayed")), "{report}");
+    }
+    let report = plain(&daemon, &["--duration=0.05", "--rate=500", "--storm=20"]);
+    assert!(report["storm"]["caught_up_seconds"].is_f64() && deliveries(&report) >= 20, "{report}");
+}
+
+#[test]
+fn those_who_stall_have_topics_of_the_same_mix() {
+    let daemon = TestDaemon::start();
+    for (mix, expected) in [("one", 40 * 20), ("each", 40), ("zipf:6", 0)] {
+        let pid = std::process::id().to_string();
+        let report = plain(&daemon, &["--topics", mix, "--messages=40", "--stalled=5", "--warm-up=0", "--pid", &pid]);
+        assert!(deliveries(&report) >= expected, "{report}");
+        assert_eq!(report["stalled"]["disconnected"], 0);
+        for memory in ["tcp_memory_bytes", "memory_bytes"] {
+            let level = |name| report["stalled"][memory][name].as_u64().unwrap_or_else(|| panic!("{memory}: {report}"));
+            assert!(level("peak") >= level("before").max(level("after")), "{report}");
+        }
+    }
+}
+
+#[test]
 fn a_stream_over_tls_is_checked_alike() {
     let authority = Authority::default();
     let folder = tempfile::tempdir().expect("a folder");
@@ -79,7 +114,12 @@ fn a_stream_over_tls_is_checked_alike() {
     let daemon = TestDaemon::secured(&authority.issue(&["127.0.0.1"]).save(folder.path(), "server"), |_| {});
     let url = format!("https://{}/sse", daemon.tls_address());
     let ca = roots.to_str().expect("a path");
-    for more in [&[][..], &["--burst=50", "--size=3000"], &["--spin", "--threads=2"], &["--size=100000"]] {
+    for more in [
+        &["--storm=20", "--stalled=5"][..],
+        &["--burst=50", "--size=3000"],
+        &["--spin", "--threads=2"],
+        &["--size=100000"],
+    ] {
         let report = report(&daemon, &url, &[&["--ca", ca, "--messages=100"], more].concat());
         assert_eq!((deliveries(&report), &report["tls"]), (2_000, &Value::Bool(true)), "{more:?}");
     }

@@ -14,9 +14,11 @@ use crate::bench::Mix;
     example = "hasses-ctl bench --subscribers 1000\n\
                hasses-ctl bench --subscribers 15000 --topics each --burst 50 --messages 50000\n\
                hasses-ctl bench --rate 100 --duration 30 --json\n\
+               hasses-ctl bench --rate 50 --stalled 1000 --storm 5000\n\
                hasses-ctl bench 'http://127.0.0.1:8090/sub?id={{topic}}' --publish post \\\n    \
                --post 'http://127.0.0.1:8090/pub?id={{topic}}'",
-    usage = "[<url>] [--subscribers <n>] [--topics <mix>] [--publish <how>]\n             \
+    usage = "[<url>] [--subscribers <n>] [--topics <mix>] [--topic <name>] [--stalled <n>] [--storm <n>]\n             \
+             [--publish <how>]\n             \
              [--post <url> [--post-body <text>] [--post-header <line>...]] [--burst <n>] [--rate <n>]\n             \
              [--messages <n> | --duration <seconds>] [--warm-up <n>] [--size <bytes>] [--threads <n>]\n             \
              [--spin] [--cores <list>] [--idle <seconds>] [--pid <pid>] [--ca <file>]\n             \
@@ -40,6 +42,15 @@ pub(crate) struct Bench {
     /// topics: one; each (a topic for each subscriber); a number (alike); zipf:N (N topics by Zipf's law); one unless given
     #[argh(option, arg_name = "mix", default = "Mix::One")]
     pub(crate) topics: Mix,
+    /// the topic, or what the topics' names begin with; bench unless given
+    #[argh(option, arg_name = "name", default = "\"bench\".to_owned()")]
+    pub(crate) topic: String,
+    /// further connections of the same topics that read nothing, from before the measurement to its end
+    #[argh(option, arg_name = "n", default = "0")]
+    pub(crate) stalled: u64,
+    /// further connections that come back all at once in the middle of the measurement, and want all from its first event on
+    #[argh(option, arg_name = "n", default = "0")]
+    pub(crate) storm: u64,
     /// how messages go to the server: classic or json on the control channel, post by HTTP; classic unless given
     #[argh(option, arg_name = "how", default = "\"classic\".to_owned()")]
     pub(crate) publish: String,

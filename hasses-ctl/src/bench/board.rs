@@ -3,11 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::scout::Find;
 use super::traffic::Traffic;
 use crate::failure::Failure;
+
+/// How long a thread sleeps that waits for its time to come, and has nothing else to do.
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// Seen by all threads of a run.
 #[derive(Debug)]
@@ -16,8 +22,10 @@ pub(super) struct Board {
     traffic: Mutex<Traffic>,
     /// Deliveries that are due, as the traffic has it.
     due: AtomicU64,
-    stage: [AtomicBool; 5],
+    stage: [AtomicBool; 6],
     failure: Mutex<Option<Failure>>,
+    /// The first event that was measured.
+    find: Find,
     /// Wakes the first thread, which waits for the others.
     first: OwnedFd,
     /// Wakes all of them for the end.
@@ -29,6 +37,8 @@ pub(super) struct Board {
 pub(super) enum Mark {
     /// Everybody is subscribed: who goes now has been there.
     Subscribed,
+    /// Those who read nothing may come.
+    Filling,
     /// Latency counts.
     Measuring,
     /// The user wants it to end.
@@ -70,6 +80,7 @@ impl Board {
             due: AtomicU64::new(0),
             stage: Default::default(),
             failure: Mutex::new(None),
+            find: Find::default(),
             first: descriptor()?,
             end: descriptor()?,
         })
@@ -103,6 +114,11 @@ impl Board {
         result
     }
 
+    /// The first event that was measured, once somebody has it who looks at ids.
+    pub(super) fn find(&self) -> &Find {
+        &self.find
+    }
+
     /// Whether this has come true.
     pub(super) fn is(&self, mark: Mark) -> bool {
         self.stage[mark as usize].load(Relaxed)
@@ -111,6 +127,14 @@ impl Board {
     /// Says that this has come true, or is so no longer.
     pub(super) fn set(&self, mark: Mark, holds: bool) {
         self.stage[mark as usize].store(holds, Relaxed);
+    }
+
+    /// Waits until this has come true; `false` where the run is over first.
+    pub(super) fn wait_for(&self, mark: Mark) -> bool {
+        while !self.is(mark) && !self.is(Mark::Over) {
+            sleep(TICK);
+        }
+        self.is(mark)
     }
 
     /// Ends the run with the first thing that went wrong.

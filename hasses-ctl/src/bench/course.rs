@@ -3,26 +3,31 @@
 //! The first receiving thread is the one that this runs on. In a closed loop it publishes as well, so that nothing pays for
 //! waking a publisher up; at a rate a thread of its own does.
 
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::board::{Board, Gauge, Mark};
 use super::clock;
+use super::cores::{pin, pin_to};
+use super::crowd::Crowd;
 use super::generator;
+use super::memory::Memory;
 use super::metronome::Metronome;
 use super::plan::{Amount, Plan};
 use super::publisher::Publisher;
 use super::receiver::{Found, Receiver};
 use super::server::{Moment, Server};
+use super::stalled::{Held, Stalled};
+use super::storm::{Passed, Storm};
 use super::tally::{Faults, REMARKS, Tally, histogram};
 use crate::failure::Failure;
 
 /// How long to listen, after the last message that was due, for messages that should not come.
 const QUIET: Duration = Duration::from_millis(50);
 /// How long a turn may sleep.
-const NAP: Duration = Duration::from_millis(100);
+pub(super) const NAP: Duration = Duration::from_millis(100);
 
 /// What a run gave.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(super) struct Measured {
     pub(super) latency: Histogram<u64>,
     pub(super) faults: Faults,
     pub(super) remarks: Vec<String>,
+    pub(super) stalled: Option<Held>,
+    pub(super) storm: Option<Passed>,
     pub(super) ended: Ended,
 }
 
@@ -56,6 +63,8 @@ pub(super) struct Published {
     pub(super) received: u64,
     pub(super) bytes: u64,
     pub(super) generator: generator::Used,
+    /// Before and after, where some read nothing.
+    pub(super) memory: Option<(Memory, Memory)>,
 }
 
 /// How a wait, and a run, ended.
@@ -74,18 +83,26 @@ pub(super) fn run(plan: &Plan, board: &Board) -> Result<Measured, Failure> {
     let server = Server::find(plan)?;
     let publisher =
         Publisher::new(plan.outlet.open(plan.trust.as_ref())?, plan.outlet.way().clone(), plan.shape.clone());
+    let (stalled, storm) = (Stalled::of(plan, board, server)?, Storm::of(plan, board)?);
     thread::scope(|scope| {
         let _end = EndOnDrop(board);
         let threads: Vec<_> = (1..plan.threads).map(|rank| scope.spawn(move || receive(plan, board, rank))).collect();
+        let holding = stalled.as_ref().map(|stalled| scope.spawn(|| or_fail(board, stalled.hold()).flatten()));
+        let passing = storm.as_ref().map(|storm| scope.spawn(|| or_fail(board, pass(plan, storm)).flatten()));
         pin_to(&plan.cores, 0, plan.threads)?;
-        let receiver = Receiver::new(plan, board, 0)?;
+        let receiver = Receiver::new(plan, board, Crowd::measured(plan), 0)?;
         receiver.watch_publisher(&publisher)?;
-        let mut course = Course { plan, board, server, receiver, publisher };
+        let (stalled, storm) = (stalled.as_ref(), storm.as_ref());
+        let mut course = Course { plan, board, server, receiver, publisher, stalled, storm };
         let mut measured = course.all()?;
         board.end();
         measured.take(course.receiver.finish());
         for thread in threads {
-            let tally = thread.join().map_err(|_| Failure::refused("panic", "a receiving thread panicked"))?;
+            joined(thread)?.into_iter().for_each(|tally| measured.take(tally));
+        }
+        measured.stalled = holding.map(joined).transpose()?.flatten();
+        if let Some((passed, tally)) = passing.map(joined).transpose()?.flatten() {
+            measured.storm = Some(passed);
             measured.take(tally);
         }
         board.failure().map_or(Ok(measured), Err)
@@ -93,13 +110,25 @@ pub(super) fn run(plan: &Plan, board: &Board) -> Result<Measured, Failure> {
 }
 
 /// Another receiving thread, up to its end.
-fn receive(plan: &Plan, board: &Board, rank: usize) -> Tally {
-    let ran = pin_to(&plan.cores, rank, plan.threads).and_then(|()| Receiver::new(plan, board, rank));
-    let ran = ran.and_then(|mut receiver| receiver.run().map(|()| receiver.finish()));
-    ran.unwrap_or_else(|failure| {
-        board.fail(failure);
-        Tally::new(plan.shape.clone())
-    })
+fn receive(plan: &Plan, board: &Board, rank: usize) -> Option<Tally> {
+    let crowd = Crowd::measured(plan);
+    let ran = pin_to(&plan.cores, rank, plan.threads).and_then(|()| Receiver::new(plan, board, crowd, rank));
+    or_fail(board, ran.and_then(|mut receiver| receiver.run().map(|()| receiver.finish())))
+}
+
+/// The thread of a storm, which has a core of its own where there is one more than the others have.
+fn pass(plan: &Plan, storm: &Storm) -> Result<Option<(Passed, Tally)>, Failure> {
+    pin_to(&plan.cores, plan.threads, plan.threads + 1)?;
+    storm.pass()
+}
+
+/// What a thread came to; a failure ends the run.
+fn or_fail<T>(board: &Board, result: Result<T, Failure>) -> Option<T> {
+    result.map_err(|failure| board.fail(failure)).ok()
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> Result<T, Failure> {
+    thread.join().map_err(|_| Failure::refused("panic", "a receiving thread panicked"))
 }
 
 struct Course<'a> {
@@ -108,6 +137,8 @@ struct Course<'a> {
     server: Server,
     receiver: Receiver<'a>,
     publisher: Publisher,
+    stalled: Option<&'a Stalled<'a>>,
+    storm: Option<&'a Storm<'a>>,
 }
 
 impl Course<'_> {
@@ -121,6 +152,8 @@ impl Course<'_> {
             latency: histogram(),
             faults: Faults::default(),
             remarks: Vec::new(),
+            stalled: None,
+            storm: None,
             ended: Ended::Properly,
         };
         let resident = self.server.resident();
@@ -131,8 +164,11 @@ impl Course<'_> {
             let span = self.idle(idle)?;
             measured.idle = Some((span, growth(self.server)));
         }
-        let warm_up = self.plan.warm_up.div_ceil(self.plan.burst) * self.plan.burst;
-        let (_, ended) = self.publish(Amount::Messages(warm_up))?;
+        if let Some(stalled) = self.stalled {
+            self.board.set(Mark::Filling, true);
+            self.gather(|_| stalled.subscribed())?;
+        }
+        let (_, ended) = self.publish(Amount::Messages(self.plan.whole_warm_up()))?;
         measured.ended = ended;
         if ended == Ended::Properly {
             let (published, ended) = self.measure()?;
@@ -147,19 +183,22 @@ impl Course<'_> {
     fn subscribe(&mut self) -> Result<Span, Failure> {
         let before = self.server.before();
         let all = u64::from(self.plan.subscribers);
-        let ended = self.until(|board| (board.sum(|gauge| &gauge.subscribed), all))?;
-        let subscribed = self.board.sum(|gauge| &gauge.subscribed);
-        match ended {
-            Ended::Properly => {}
-            Ended::Stalled => {
-                let seconds = self.plan.patience.as_secs_f64();
-                let error = format!("{subscribed} of {all} are subscribed, and no further one since {seconds} s");
-                return Err(Failure::refused("refused", error));
-            }
-            Ended::Interrupted => return Err(Failure::refused("interrupted", "ended before anything was measured")),
-        }
+        self.gather(|board| (board.sum(|gauge| &gauge.subscribed), all))?;
         self.board.set(Mark::Subscribed, true);
         Ok(Span::between(&before, &self.server.at_rest()))
+    }
+
+    /// Waits until so many are subscribed as shall be.
+    fn gather(&mut self, subscribed: impl Fn(&Board) -> (u64, u64)) -> Result<(), Failure> {
+        match self.until(&subscribed)? {
+            Ended::Properly => Ok(()),
+            Ended::Stalled => {
+                let ((subscribed, all), seconds) = (subscribed(self.board), self.plan.patience.as_secs_f64());
+                let error = format!("{subscribed} of {all} are subscribed, and no further one since {seconds} s");
+                Err(Failure::refused("refused", error))
+            }
+            Ended::Interrupted => Err(Failure::refused("interrupted", "ended before anything was measured")),
+        }
     }
 
     /// Publishes nothing for a while.
@@ -176,6 +215,7 @@ impl Course<'_> {
             (board.due(), sum(|gauge| &gauge.received), sum(|gauge| &gauge.bytes))
         };
         let (due, received, bytes) = sums(self.board);
+        let memory = self.memory();
         self.receiver.resume();
         self.board.set(Mark::Measuring, true);
         let generator = generator::Moment::now(self.board);
@@ -185,6 +225,8 @@ impl Course<'_> {
         let used = generator::Moment::now(self.board).since(&generator, self.board, self.plan.manner);
         self.board.set(Mark::Measuring, false);
         let after = sums(self.board);
+        let memory = memory.zip(self.memory());
+        let ended = self.ride_out(ended)?;
         let span = Span::between(&begun, &Moment { time, ..self.server.at_rest() });
         self.receiver.resume();
         let published = Published {
@@ -194,8 +236,26 @@ impl Course<'_> {
             received: after.1.saturating_sub(received),
             bytes: after.2.saturating_sub(bytes),
             generator: used,
+            memory,
         };
         Ok((published, ended))
+    }
+
+    /// What is held now, where some read nothing.
+    fn memory(&self) -> Option<Memory> {
+        self.stalled.map(|_| Memory::now(self.server))
+    }
+
+    /// Receives until the storm has everything, where there is one.
+    fn ride_out(&mut self, ended: Ended) -> Result<Ended, Failure> {
+        match (self.storm, ended) {
+            (Some(storm), Ended::Properly) => self.until(|_| storm.progress()),
+            // It may be under way.
+            (Some(storm), Ended::Interrupted) if storm.has_begun() => {
+                Ok(if self.until(|_| storm.progress())? == Ended::Stalled { Ended::Stalled } else { ended })
+            }
+            _ => Ok(ended),
+        }
     }
 
     /// Publishes so much, up to the last delivery; gives the number of messages.
@@ -329,24 +389,5 @@ struct EndOnDrop<'a>(&'a Board);
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-/// Binds this thread, and those that it starts, to these cores; to any where there are none.
-fn pin(cores: &[usize]) -> Result<(), Failure> {
-    if cores.is_empty() {
-        return Ok(());
-    }
-    let mut set = rustix::thread::CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
-    rustix::thread::sched_setaffinity(None, &set)
-        .map_err(|error| Failure::usage(format!("--cores {cores:?}: this process cannot run there: {error}")))
-}
-
-/// Binds this receiving thread to a core of its own, where there are enough of them.
-fn pin_to(cores: &[usize], rank: usize, threads: usize) -> Result<(), Failure> {
-    match cores.get(rank) {
-        Some(core) if cores.len() >= threads => pin(&[*core]),
-        _ => Ok(()),
     }
 }

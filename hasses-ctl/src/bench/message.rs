@@ -3,6 +3,8 @@
 //! All of it is characters that neither JSON nor a form nor a URL has to escape, so that a message comes as it was sent, whatever
 //! a server wraps it in; and the marker occurs in nothing else, so that a receiver need not read what is around it.
 
+use super::names::{Name, Names};
+
 /// What a message begins with.
 pub(super) const MARKER: &[u8; 2] = b"~~";
 /// Bytes of the shortest message.
@@ -27,10 +29,11 @@ const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const NONE: u8 = u8::MAX;
 const VALUES: [u8; 256] = values();
 
-/// The messages of one size.
+/// The messages of a run: of one size, and of topics with these names.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     padding: Vec<u8>,
+    names: Names,
 }
 
 /// What a message says of itself.
@@ -44,8 +47,13 @@ pub(super) struct Envelope {
 
 impl Shape {
     /// Messages of so many bytes, at least [`MIN_BYTES`].
-    pub(super) fn new(size: usize) -> Self {
-        Self { padding: vec![PADDING; size.saturating_sub(MIN_BYTES)] }
+    pub(super) fn new(size: usize, names: Names) -> Self {
+        Self { padding: vec![PADDING; size.saturating_sub(MIN_BYTES)], names }
+    }
+
+    /// The name of a topic.
+    pub(super) fn name(&self, topic: u32) -> Name<'_> {
+        self.names.of(topic)
     }
 
     /// Bytes of each message.
@@ -146,7 +154,7 @@ mod tests {
 
     fn message(size: usize, topic: u32, number: u32, time: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Shape::new(size).write(topic, number, &mut bytes);
+        Shape::new(size, Names::default()).write(topic, number, &mut bytes);
         stamp(&mut bytes, time);
         bytes
     }
@@ -166,13 +174,13 @@ mod tests {
             assert_eq!((envelope.topic, envelope.number), (topic, number));
             assert_eq!(envelope.age(time.wrapping_add(3_200)), 3_200);
             bytes.push(b'\n');
-            assert!(Shape::new(size).is_whole(&bytes));
+            assert!(Shape::new(size, Names::default()).is_whole(&bytes));
         }
     }
 
     #[test]
     fn damage_is_seen_wherever_it_is() {
-        let shape = Shape::new(40);
+        let shape = Shape::new(40, Names::default());
         let mut good = message(40, 7, 8, 9);
         good.push(b'\n');
         for at in 0..good.len() {

@@ -93,16 +93,6 @@ impl Spread {
     }
 }
 
-/// The name of a topic: nothing in it means anything to a server, or has to be escaped anywhere.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Name(pub(super) u32);
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bench{}", self.0)
-    }
-}
-
 /// The fraction of the golden ratio, whose multiples fill the unit interval more evenly than those of any other number.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 

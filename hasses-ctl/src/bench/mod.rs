@@ -13,18 +13,23 @@
 //!            └──► report, summary ◄──────────────────────────────────────┘
 //! ```
 //!
-//! The threads see each other on the [`board`] alone.
+//! The threads see each other on the [`board`] alone. Those who only stall, and those who come back in a storm, are crowds with a thread,
+//! a receiver and a board of their own, so that whoever is measured does not wait for them.
 
 mod answers;
 mod board;
 mod clock;
+mod cores;
 mod course;
+mod crowd;
 mod framing;
 mod generator;
 mod interrupt;
+mod memory;
 mod message;
 mod metronome;
 mod mix;
+mod names;
 mod opening;
 mod outlet;
 mod plan;
@@ -32,9 +37,12 @@ mod progress;
 mod publisher;
 mod receiver;
 mod report;
+mod scout;
 mod sequence;
 mod server;
 mod socket;
+mod stalled;
+mod storm;
 mod stream;
 mod summary;
 mod tally;
@@ -88,7 +96,8 @@ impl Outcome {
 /// # Errors
 /// Why nothing was measured.
 pub(crate) fn run(plan: &Plan, json: bool) -> Result<Outcome, Failure> {
-    raise_descriptor_limit(u64::from(plan.subscribers) + OTHER_DESCRIPTORS + plan.threads as u64)?;
+    let subscribers = [plan.subscribers, plan.stalled, plan.storm].map(u64::from).iter().sum::<u64>();
+    raise_descriptor_limit(subscribers + OTHER_DESCRIPTORS + plan.threads as u64)?;
     let traffic = Traffic::new(Spread::new(plan.mix, plan.subscribers), plan.subscribers);
     let board = Arc::new(Board::new(plan.threads, traffic)?);
     interrupt::watch(&board);
@@ -106,7 +115,7 @@ fn raise_descriptor_limit(needed: u64) -> Result<(), Failure> {
             "descriptors",
             format!("{needed} descriptors are needed, and the hard limit is {maximum}"),
         )
-        .advise("raise it (ulimit -Hn, LimitNOFILE=), or take fewer --subscribers"));
+        .advise("raise it (ulimit -Hn, LimitNOFILE=), or take fewer subscribers"));
     }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .map_err(|error| Failure::refused("descriptors", format!("the limit cannot be raised: {error}")))

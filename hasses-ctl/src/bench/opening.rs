@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::clock;
-use super::plan::Plan;
+use super::crowd::Crowd;
 
 /// Subscribers that wait for their response head at once, so that no accept queue (511 in nginx) can overflow.
 const OUTSTANDING: u32 = 256;
@@ -11,6 +11,7 @@ const OUTSTANDING: u32 = 256;
 /// The connections of one thread.
 #[derive(Debug)]
 pub(super) struct Opening {
+    first: u32,
     rank: u32,
     threads: u32,
     /// Connections in all, and those opened so far.
@@ -23,12 +24,12 @@ pub(super) struct Opening {
 
 impl Opening {
     /// The share of the thread of this rank.
-    pub(super) fn new(plan: &Plan, rank: usize) -> Self {
-        let threads = u32::try_from(plan.threads).unwrap_or(u32::MAX);
+    pub(super) fn new(crowd: &Crowd, rank: usize) -> Self {
+        let Crowd { first, count, threads, .. } = *crowd;
         let rank = u32::try_from(rank).unwrap_or(u32::MAX);
-        let share = plan.subscribers / threads + u32::from(rank < plan.subscribers % threads);
-        let interval = plan.connect_rate.map(|rate| 1_000_000_000 * u64::from(threads) / u64::from(rate));
-        Self { rank, threads, share, opened: 0, interval, begun: clock::now() }
+        let share = count / threads + u32::from(rank < count % threads);
+        let interval = crowd.connect_rate.map(|rate| 1_000_000_000 * u64::from(threads) / u64::from(rate));
+        Self { first, rank, threads, share, opened: 0, interval, begun: clock::now() }
     }
 
     /// Number of the subscriber that is to be opened now, where so many of this thread have their head.
@@ -40,7 +41,7 @@ impl Opening {
         if self.due().is_some_and(|due| due > now) {
             return None;
         }
-        let number = self.rank + self.opened * self.threads;
+        let number = self.first + self.rank + self.opened * self.threads;
         self.opened += 1;
         Some(number)
     }

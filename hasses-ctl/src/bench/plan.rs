@@ -7,6 +7,7 @@ use hasses_client::web::Trust;
 
 use super::message::{MAX_NUMBER, MAX_TOPICS, MIN_BYTES, Shape};
 use super::mix::Mix;
+use super::names::Names;
 use super::outlet::{self, Outlet};
 use super::target::Target;
 use crate::arguments::Bench;
@@ -17,6 +18,10 @@ use crate::failure::Failure;
 pub(crate) struct Plan {
     pub(super) target: Target,
     pub(super) subscribers: u32,
+    /// Further ones that read nothing.
+    pub(super) stalled: u32,
+    /// Further ones that come back in the middle.
+    pub(super) storm: u32,
     pub(super) mix: Mix,
     pub(super) publish: String,
     pub(super) outlet: Outlet,
@@ -72,9 +77,10 @@ impl Plan {
     /// # Errors
     /// Usage, with value and limit; unreachable where a name has no address.
     pub(crate) fn new(arguments: &Bench, control: impl FnOnce() -> Result<String, Failure>) -> Result<Self, Failure> {
-        let subscribers = within("--subscribers", arguments.subscribers, 1, MAX_SUBSCRIBERS)?;
-        let subscribers = u32::try_from(subscribers).unwrap_or(u32::MAX);
-        within("--topics", u64::from(arguments.topics.topics(subscribers)), 1, MAX_TOPICS)?;
+        let subscribers = crowd("--subscribers", arguments.subscribers, 1)?;
+        let topics = arguments.topics.topics(subscribers);
+        within("--topics", u64::from(topics), 1, MAX_TOPICS)?;
+        let names = Names::new(&arguments.topic, topics).map_err(|why| Failure::usage(format!("--topic {why}")))?;
         let size = within("--size", arguments.size, MIN_BYTES as u64, MAX_BYTES)?;
         let amount = amount(arguments)?;
         let default_warm_up = if let Amount::Messages(messages) = amount { messages.div_ceil(10) } else { 100 };
@@ -84,6 +90,8 @@ impl Plan {
         let trust = trust(arguments)?;
         Ok(Self {
             subscribers,
+            stalled: crowd("--stalled", arguments.stalled, 0)?,
+            storm: storm(arguments)?,
             mix: arguments.topics,
             publish: arguments.publish.clone(),
             burst: within("--burst", arguments.burst, 1, MAX_BURST)?,
@@ -91,7 +99,7 @@ impl Plan {
             rate,
             amount,
             warm_up: within("--warm-up", arguments.warm_up.unwrap_or(default_warm_up), 0, MAX_MESSAGES)?,
-            shape: Shape::new(usize::try_from(size).unwrap_or(MIN_BYTES)),
+            shape: Shape::new(usize::try_from(size).unwrap_or(MIN_BYTES), names),
             threads: usize::try_from(threads).unwrap_or(1),
             manner: if arguments.spin { Manner::Spin } else { Manner::Sleep },
             cores: arguments.cores.as_deref().map(cores).transpose()?.unwrap_or_default(),
@@ -105,6 +113,31 @@ impl Plan {
             trust,
         })
     }
+
+    /// Messages that are not measured, in whole bursts.
+    pub(super) fn whole_warm_up(&self) -> u64 {
+        self.warm_up.div_ceil(self.burst) * self.burst
+    }
+
+    /// Number of the first message that is measured, where there is one topic.
+    pub(super) fn first_measured(&self) -> u32 {
+        // Numbers that messages can have are smaller.
+        u32::try_from(self.whole_warm_up() + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// A number of subscribers.
+fn crowd(flag: &str, count: u64, least: u64) -> Result<u32, Failure> {
+    Ok(u32::try_from(within(flag, count, least, MAX_SUBSCRIBERS)?).unwrap_or(u32::MAX))
+}
+
+/// Those that come back name one event, behind which everything is theirs: so there is one topic.
+fn storm(arguments: &Bench) -> Result<u32, Failure> {
+    let (storm, mix) = (crowd("--storm", arguments.storm, 0)?, arguments.topics);
+    if storm > 0 && mix != Mix::One {
+        return Err(Failure::usage(format!("--storm {storm} needs --topics one, and it is {mix}")));
+    }
+    Ok(storm)
 }
 
 /// Who is believed; the system is asked only where TLS is spoken, since reading all it knows takes a while.

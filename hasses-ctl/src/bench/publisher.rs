@@ -129,7 +129,7 @@ impl Publisher {
         let out = &mut self.out;
         match &self.way {
             Way::Classic => {
-                write_name(topic, out);
+                write_name(&self.shape, topic, out);
                 out.push(b'=');
                 self.places.push(out.len());
                 self.shape.write(topic, number, out);
@@ -137,7 +137,7 @@ impl Publisher {
             }
             Way::Json => {
                 out.extend_from_slice(br#"{"cmd":"publish","topic":""#);
-                write_name(topic, out);
+                write_name(&self.shape, topic, out);
                 out.extend_from_slice(br#"","data":""#);
                 self.places.push(out.len());
                 self.shape.write(topic, number, out);
@@ -146,7 +146,7 @@ impl Publisher {
             Way::Post(post) => {
                 out.extend_from_slice(b"POST ");
                 post.target.write(&self.shape, topic, number, out, &mut self.places);
-                let length = post.body.length(topic, self.shape.size());
+                let length = post.body.length(&self.shape, topic);
                 // Writing to a Vec cannot fail.
                 let _ = write!(out, " HTTP/1.1\r\n{}Content-Length: {length}\r\n\r\n", post.headers);
                 post.body.write(&self.shape, topic, number, out, &mut self.places);

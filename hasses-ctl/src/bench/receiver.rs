@@ -9,11 +9,14 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 
 use super::board::{Board, Mark};
 use super::clock;
+use super::crowd::{Conduct, Crowd};
 use super::opening::Opening;
 use super::plan::{Manner, Plan};
+use super::scout::Scout;
 use super::socket::{self, Socket};
 use super::stream::{End, EventStream};
 use super::tally::Tally;
@@ -30,13 +33,19 @@ const END: u64 = u64::MAX - 2;
 /// How a subscribed connection is watched. Edge-triggered: the kernel need not look at each again at the next wait, which is a
 /// tenth of the cost of a delivery here.
 const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+/// How one is watched that reads nothing more: for its end alone.
+const STALLING: EventFlags = EventFlags::RDHUP.union(EventFlags::ET);
 /// The connection has ended, or is about to.
 const ENDING: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
+
+/// More than the buffers of a connection hold.
+const MOST_UNREAD: usize = 16 * 1024 * 1024;
 
 /// A thread's subscribers, and what they have received.
 pub(super) struct Receiver<'a> {
     plan: &'a Plan,
     board: &'a Board,
+    crowd: Crowd,
     rank: usize,
     epoll: OwnedFd,
     ready: Vec<epoll::Event>,
@@ -74,8 +83,8 @@ pub(super) enum Found {
 }
 
 impl<'a> Receiver<'a> {
-    /// The thread of this rank, without subscribers yet.
-    pub(super) fn new(plan: &'a Plan, board: &'a Board, rank: usize) -> Result<Self, Failure> {
+    /// The thread of this rank, without subscribers of the crowd yet.
+    pub(super) fn new(plan: &'a Plan, board: &'a Board, crowd: Crowd, rank: usize) -> Result<Self, Failure> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
         watch(&epoll, board.all_threads(), END, EventFlags::IN)?;
         if rank == 0 {
@@ -91,7 +100,8 @@ impl<'a> Receiver<'a> {
             ready: Vec::with_capacity(EVENTS_PER_WAIT),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             subscribers: Vec::new(),
-            opening: Opening::new(plan, rank),
+            opening: Opening::new(&crowd, rank),
+            crowd,
             tally: Tally::new(plan.shape.clone()),
             subscribed: 0,
             bytes: 0,
@@ -156,7 +166,7 @@ impl<'a> Receiver<'a> {
 
     /// Waits; gives the number of connections that are ready.
     fn wait(&mut self, patience: Duration) -> Result<usize, Failure> {
-        let patience = match self.plan.manner {
+        let patience = match self.crowd.manner {
             Manner::Spin => Duration::ZERO,
             Manner::Sleep => self.opening.patience(self.time, patience),
         };
@@ -175,6 +185,13 @@ impl<'a> Receiver<'a> {
         Ok(self.ready.len())
     }
 
+    /// Whether all of its subscribers, those that are gone aside, have the message of this number. Those before `cursor` are known to.
+    pub(super) fn all_have(&self, number: u32, cursor: &mut usize) -> bool {
+        let has = |subscriber: &Subscriber| subscriber.socket.is_none() || subscriber.stream.due() > number;
+        *cursor += self.subscribers[*cursor..].iter().take_while(|subscriber| has(subscriber)).count();
+        *cursor == self.subscribers.len()
+    }
+
     /// Ends it: what it has counted, and how many messages never came.
     pub(super) fn finish(mut self) -> Tally {
         let subscribers = self.subscribers.iter().filter(|subscriber| subscriber.socket.is_some());
@@ -184,11 +201,29 @@ impl<'a> Receiver<'a> {
                 self.tally.faults.lost += lost;
                 if lost > 0 {
                     self.tally
-                        .remark(|| format!("subscriber {} lacks {lost} messages at the end", stream.subscriber()));
+                        .remark(|_| format!("subscriber {} lacks {lost} messages at the end", stream.subscriber()));
                 }
             }
         });
         self.tally
+    }
+
+    /// Reads what those have not who read nothing, since the end of a stream stands behind it; gives how many have ended.
+    pub(super) fn ended(&mut self) -> usize {
+        let buffer = &mut self.buffer;
+        let has_ended = |subscriber: &mut Subscriber| {
+            let Some(socket) = &mut subscriber.socket else { return true };
+            let mut read = 0;
+            while read < MOST_UNREAD {
+                match rustix::net::recv(&*socket, &mut **buffer, RecvFlags::DONTWAIT) {
+                    Ok((0, _)) => return true,
+                    Ok((length, _)) => read += length,
+                    Err(error) => return error != Errno::AGAIN,
+                }
+            }
+            false
+        };
+        self.subscribers.iter_mut().map(has_ended).filter(|ended| *ended).count()
     }
 
     /// Says how far this thread is.
@@ -207,12 +242,15 @@ impl<'a> Receiver<'a> {
     /// Opens as many connections as are due.
     fn open(&mut self) -> Result<(), Failure> {
         while let Some(number) = self.opening.next(self.subscribed, self.time) {
-            let topic = self.board.with_traffic(|traffic| traffic.topic_of(number));
+            let topic = self.board.with_traffic(|traffic| traffic.topic_of(number - self.crowd.first));
             let from = socket::source(self.plan.target.address, number);
             let socket = Socket::connect(self.plan.target.address, from, self.plan.target.tls.as_ref())
                 .map_err(|error| self.unreachable(number, &error))?;
             watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
-            let stream = EventStream::new(number, topic);
+            let has = self.crowd.bookmark.as_ref().map_or(0, |bookmark| bookmark.number);
+            let scout = (number == 0 && self.plan.storm > 0)
+                .then(|| Scout::new(self.plan.first_measured(), self.board.find().clone()));
+            let stream = EventStream::new(number, topic, has).with(scout);
             self.subscribers.push(Subscriber { socket: Some(socket), stage: Stage::Connecting, stream });
         }
         Ok(())
@@ -222,8 +260,12 @@ impl<'a> Receiver<'a> {
     fn attend(&mut self, rank: usize, ready: EventFlags, measuring: bool) -> Result<(), Failure> {
         let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
         let Some(socket) = slot else { return Ok(()) };
-        if *stage == Stage::Connecting {
-            return self.ask(rank);
+        match (*stage, self.crowd.conduct) {
+            (Stage::Connecting, _) => return self.ask(rank),
+            (Stage::Subscribed, Conduct::Stalls) => {
+                return self.lose(rank, &io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            _ => {}
         }
         let tally = &mut self.tally;
         let stop = loop {
@@ -247,6 +289,10 @@ impl<'a> Receiver<'a> {
         if *stage == Stage::Asked && stream.is_subscribed() {
             *stage = Stage::Subscribed;
             self.subscribed += 1;
+            if self.crowd.conduct == Conduct::Stalls {
+                let token = epoll::EventData::new_u64(rank as u64);
+                epoll::modify(&self.epoll, &*socket, token, STALLING).map_err(system)?;
+            }
         }
         stop.map_or(Ok(()), |stop| self.lose(rank, &stop))
     }
@@ -255,7 +301,7 @@ impl<'a> Receiver<'a> {
     fn ask(&mut self, rank: usize) -> Result<(), Failure> {
         let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
         let Some(socket) = slot else { return Ok(()) };
-        let request = self.plan.target.request(stream.topic(), &self.plan.shape);
+        let request = self.plan.target.request(stream.topic(), &self.plan.shape, self.crowd.bookmark.as_ref());
         let asked = socket.fault().and_then(|()| socket.send(&request));
         *stage = Stage::Asked;
         epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
@@ -265,7 +311,7 @@ impl<'a> Receiver<'a> {
 
     /// A subscriber is gone. Where it has not been there yet, the run cannot be.
     fn lose(&mut self, rank: usize, stop: &Stop) -> Result<(), Failure> {
-        let Subscriber { socket, stream, .. } = &mut self.subscribers[rank];
+        let Subscriber { socket, stage, stream } = &mut self.subscribers[rank];
         let number = stream.subscriber();
         if let Stop::End(End::Refused(status)) = stop {
             return Err(Failure::refused("http", format!("subscriber {number} was refused: {status}")));
@@ -274,6 +320,10 @@ impl<'a> Receiver<'a> {
             return Err(self.turned_away(number, stop));
         }
         *socket = None;
+        if *stage != Stage::Subscribed {
+            // Nobody has to wait for its head any more.
+            self.subscribed += 1;
+        }
         let (topic, due) = (stream.topic(), stream.due());
         let newest = self.board.with_traffic(|traffic| {
             traffic.leave(topic, due);
@@ -281,7 +331,7 @@ impl<'a> Receiver<'a> {
         });
         self.tally.faults.disconnected += 1;
         self.tally.faults.lost += stream.lost(newest);
-        self.tally.remark(|| format!("subscriber {number} was disconnected: {}", stop.reason()));
+        self.tally.remark(|_| format!("subscriber {number} was disconnected: {}", stop.reason()));
         // What is due is less now, which may be all that was waited for.
         self.board.wake_first();
         Ok(())
@@ -289,7 +339,7 @@ impl<'a> Receiver<'a> {
 
     fn unreachable(&self, number: u32, error: &io::Error) -> Failure {
         if self.board.sum(|gauge| &gauge.subscribed) > 0 || self.subscribed > 0 {
-            let error = format!("subscriber {number} of {} could not connect: {error}", self.plan.subscribers);
+            let error = format!("subscriber {number} of {} could not connect: {error}", self.crowd.end());
             return Failure::refused("refused", error);
         }
         Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.target.url))
@@ -299,7 +349,7 @@ impl<'a> Receiver<'a> {
     fn turned_away(&self, number: u32, stop: &Stop) -> Failure {
         let error = format!(
             "subscriber {number} of {} was turned away before anything was published: {}",
-            self.plan.subscribers,
+            self.crowd.end(),
             stop.reason()
         );
         match stop {

@@ -6,7 +6,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::course::{Ended, Measured, Published, Span};
+use super::memory::Memory;
 use super::plan::Plan;
+use super::stalled::Held;
+use super::storm::Passed;
 use super::tally::Faults;
 
 /// A thread that is busy for more of the time than this may have held the server up.
@@ -37,6 +40,10 @@ pub(super) struct Report {
     pub(super) deliveries: Option<Deliveries>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) latency_us: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stalled: Option<Stalled>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) storm: Option<Storm>,
     pub(super) faults: Faults,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) remarks: Vec<String>,
@@ -101,6 +108,37 @@ pub(super) struct Latency {
     pub(super) mean: f64,
 }
 
+/// Those who read nothing.
+#[derive(Debug, Serialize)]
+pub(super) struct Stalled {
+    pub(super) subscribers: u32,
+    pub(super) disconnected: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tcp_memory_bytes: Option<Level>,
+    /// The server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory_bytes: Option<Level>,
+}
+
+/// A number of bytes over the time that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Level {
+    pub(super) before: u64,
+    pub(super) peak: u64,
+    pub(super) after: u64,
+}
+
+/// Those who came back.
+#[derive(Debug, Serialize)]
+pub(super) struct Storm {
+    pub(super) subscribers: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connected_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) caught_up_seconds: Option<f64>,
+    pub(super) replayed: u64,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Generator {
     pub(super) cpu_us: f64,
@@ -129,6 +167,8 @@ impl Report {
             publish_phase: published.map(publish_phase),
             deliveries: published.map(deliveries),
             latency_us: latency(&measured.latency),
+            stalled: measured.stalled.map(|held| stalled(plan, held, published)),
+            storm: measured.storm.map(|passed| storm(plan, passed)),
             faults: measured.faults,
             generator: published.map(generator),
             remarks: measured.remarks,
@@ -200,6 +240,30 @@ fn latency(nanoseconds: &Histogram<u64>) -> Option<Latency> {
         max: microseconds(nanoseconds.max()),
         mean: rounded(nanoseconds.mean() / 1e3),
     })
+}
+
+fn stalled(plan: &Plan, held: Held, published: Option<&Published>) -> Stalled {
+    let level = |of: fn(&Memory) -> Option<u64>| {
+        let (before, after) = published?.memory?;
+        let peak = held.peak.max(before).max(after);
+        Some(Level { before: of(&before)?, peak: of(&peak)?, after: of(&after)? })
+    };
+    Stalled {
+        subscribers: plan.stalled,
+        disconnected: held.disconnected,
+        tcp_memory_bytes: level(|memory| memory.tcp),
+        memory_bytes: level(|memory| memory.resident),
+    }
+}
+
+fn storm(plan: &Plan, passed: Passed) -> Storm {
+    let seconds = |time: Option<Duration>| time.map(|time| rounded(time.as_secs_f64()));
+    Storm {
+        subscribers: plan.storm,
+        connected_seconds: seconds(passed.connected),
+        caught_up_seconds: seconds(passed.caught_up),
+        replayed: passed.replayed,
+    }
 }
 
 fn generator(published: &Published) -> Generator {

@@ -23,13 +23,12 @@ pub(super) enum Arrival {
     Again,
 }
 
-impl Default for Sequence {
-    fn default() -> Self {
-        Self { due: 1, missing: Vec::new() }
-    }
-}
-
 impl Sequence {
+    /// One whose messages up to this number came elsewhere.
+    pub(super) fn behind(number: u32) -> Self {
+        Self { due: number + 1, missing: Vec::new() }
+    }
+
     /// The number that must come next.
     pub(super) fn due(&self) -> u32 {
         self.due
@@ -85,11 +84,13 @@ mod tests {
             (&[], &[], 4),
             (&[3], &[Early(2)], 3),
         ] {
-            let mut sequence = Sequence::default();
+            let mut sequence = Sequence::behind(0);
             let found: Vec<_> = numbers.iter().map(|number| sequence.take(*number)).collect();
             assert_eq!(found, arrivals, "{numbers:?}");
             let last = if lost > 1 { 4 } else { sequence.due() - 1 };
             assert_eq!(sequence.lost(last), lost, "{numbers:?}");
         }
+        let mut later = Sequence::behind(3);
+        assert_eq!((later.take(5), later.take(3), later.lost(6)), (Early(1), Again, 2));
     }
 }

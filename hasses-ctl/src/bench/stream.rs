@@ -5,7 +5,7 @@
 
 use super::framing::{Framing, Malformed, field};
 use super::message::{MARKER, Shape};
-use super::mix::Name;
+use super::scout::{Scout, Search};
 use super::sequence::{Arrival, Sequence};
 use super::tally::Tally;
 
@@ -22,6 +22,8 @@ pub(super) struct EventStream {
     /// What has come of the head, or of a message that was cut.
     kept: Vec<u8>,
     sequence: Sequence,
+    /// Looks for an id, in the one stream that has it.
+    scout: Option<Box<Scout>>,
 }
 
 /// Why nothing more will come.
@@ -43,9 +45,15 @@ enum Form {
 }
 
 impl EventStream {
-    /// The stream of a subscriber of this topic, before its head.
-    pub(super) fn new(subscriber: u32, topic: u32) -> Self {
-        Self { subscriber, topic, framing: None, kept: Vec::new(), sequence: Sequence::default() }
+    /// The stream of a subscriber of this topic, before its head; it has the messages up to this number.
+    pub(super) fn new(subscriber: u32, topic: u32, number: u32) -> Self {
+        Self { subscriber, topic, framing: None, kept: Vec::new(), sequence: Sequence::behind(number), scout: None }
+    }
+
+    /// Has the body looked at by a scout as well.
+    pub(super) fn with(mut self, scout: Option<Scout>) -> Self {
+        self.scout = scout.map(Box::new);
+        self
     }
 
     /// Whether the head has come.
@@ -82,6 +90,9 @@ impl EventStream {
         let mut rest = bytes;
         while let Some(run) = framing.next(&mut rest)? {
             self.scan(run, tally);
+            if self.scout.as_mut().is_some_and(|scout| scout.take(run) == Search::Over) {
+                self.scout = None;
+            }
         }
         self.framing = Some(framing);
         if framing == Framing::Over { Err(End::Ended) } else { Ok(()) }
@@ -157,7 +168,8 @@ impl EventStream {
         };
         if envelope.topic != self.topic {
             tally.faults.damaged += 1;
-            self.remark(tally, || format!("got one of {}", Name(envelope.topic)));
+            let other = tally.shape.name(envelope.topic).to_string();
+            self.remark(tally, || format!("got one of {other}"));
             return Form::Whole;
         }
         let (number, due) = (envelope.number, self.sequence.due());
@@ -190,7 +202,7 @@ impl EventStream {
     }
 
     fn remark(&self, tally: &mut Tally, what: impl FnOnce() -> String) {
-        tally.remark(|| format!("subscriber {} of {} {}", self.subscriber, Name(self.topic), what()));
+        tally.remark(|shape| format!("subscriber {} of {} {}", self.subscriber, shape.name(self.topic), what()));
     }
 }
 

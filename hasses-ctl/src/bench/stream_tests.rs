@@ -1,6 +1,7 @@
 //! Streams of all kinds, in pieces of all sizes.
 
 use super::super::message::{Shape, stamp};
+use super::super::names::Names;
 use super::super::tally::{Faults, Tally};
 use super::{End, EventStream};
 
@@ -22,7 +23,7 @@ enum Manner {
 
 fn message(size: usize, topic: u32, number: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Shape::new(size).write(topic, number, &mut bytes);
+    Shape::new(size, Names::default()).write(topic, number, &mut bytes);
     stamp(&mut bytes, 1_600);
     bytes
 }
@@ -53,8 +54,8 @@ fn answer(manner: Manner, events: &[Vec<u8>]) -> Vec<u8> {
 
 /// Reads an answer in pieces of these sizes, over and over.
 fn read(answer: &[u8], sizes: &[usize], size: usize) -> (Tally, Result<(), End>, EventStream) {
-    let mut stream = EventStream::new(1, TOPIC);
-    let mut tally = Tally::new(Shape::new(size));
+    let mut stream = EventStream::new(1, TOPIC, 0);
+    let mut tally = Tally::new(Shape::new(size, Names::default()));
     tally.arrived = Some(4_800);
     let mut rest = answer;
     for size in sizes.iter().cycle() {

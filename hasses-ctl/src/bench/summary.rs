@@ -1,6 +1,6 @@
 //! The result for people.
 
-use super::report::Report;
+use super::report::{Level, Report, Stalled, Storm};
 use crate::quantity::{bytes, count, counted};
 use crate::table::legible;
 
@@ -23,6 +23,8 @@ pub(super) fn text(report: &Report, colour: bool) -> String {
         let cpu = time(generator.cpu_us);
         lines.push(("generator", format!("{cpu} of its own CPU a delivery, its busiest thread {share:.0} % busy")));
     }
+    lines.extend(report.stalled.as_ref().map(|stalled| ("stalled", stalling(stalled))));
+    lines.extend(report.storm.as_ref().map(|storm| ("storm", coming_back(storm))));
     lines.push(("faults", faults(report)));
     lines.extend(report.remarks.iter().map(|remark| ("", remark.clone())));
     let (bold, plain) = if colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
@@ -64,6 +66,24 @@ fn deliveries(report: &Report) -> Option<(&'static str, String)> {
     let cpu = deliveries.cpu_us.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
     let (received, expected) = (count(deliveries.received), count(deliveries.expected));
     Some(("deliveries", format!("{received} of {expected}, {} a second{cpu}", whole(deliveries.rate))))
+}
+
+fn stalling(stalled: &Stalled) -> String {
+    let level = |name, level: Option<Level>| {
+        let levels = level.map(|Level { before, peak, after }| [before, peak, after].map(bytes));
+        levels.map(|[before, peak, after]| format!("; {name}: {before} before, {peak} at most, {after} after"))
+    };
+    let tcp = level("the kernel's memory for TCP", stalled.tcp_memory_bytes).unwrap_or_default();
+    let server = level("the server's", stalled.memory_bytes).unwrap_or_default();
+    let subscribers = counted(u64::from(stalled.subscribers), "subscriber");
+    format!("{subscribers}, {} disconnected{tcp}{server}", count(stalled.disconnected as u64))
+}
+
+fn coming_back(storm: &Storm) -> String {
+    let within = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("within {seconds:.2} s"));
+    let (connected, caught_up) = (within(storm.connected_seconds), within(storm.caught_up_seconds));
+    let (subscribers, replayed) = (counted(storm.subscribers.into(), "subscriber"), counted(storm.replayed, "message"));
+    format!("{subscribers}, all connected {connected} and caught up {caught_up}, {replayed} replayed")
 }
 
 fn faults(report: &Report) -> String {
@@ -154,6 +174,8 @@ mod tests {
                 bytes: 98_000_000,
             }),
             latency_us: Some(Latency { p50: 2.5, p90: 371.0, p99: 4_120.0, p99_9: 44_000.0, max: 5e6, mean: 2e3 }),
+            stalled: None,
+            storm: None,
             faults: Faults::default(),
             remarks: Vec::new(),
             ended: None,
@@ -196,6 +218,18 @@ faults       none
             generator: Some(Generator { cpu_us: 1.0, busy: 0.95, was_the_bottleneck: true }),
             rate: Some(0.5),
             burst: 50,
+            stalled: Some(Stalled {
+                subscribers: 1_000,
+                disconnected: 3,
+                tcp_memory_bytes: Some(Level { before: 4_096, peak: 9_216, after: 8_192 }),
+                memory_bytes: Some(Level { before: 1, peak: 2, after: 2 }),
+            }),
+            storm: Some(Storm {
+                subscribers: 5_000,
+                connected_seconds: Some(0.25),
+                caught_up_seconds: None,
+                replayed: 9_999,
+            }),
             ..report()
         };
         for (report, parts) in [
@@ -207,6 +241,9 @@ faults       none
                 faulty,
                 &[
                     "faults       1,234 lost, 1 doubled\n             subscriber 3 \\u{1b}\n",
+                    "stalled      1,000 subscribers, 3 disconnected; the kernel's memory for TCP: 4.0 KiB before, 9.0 KiB at most, ",
+                    "8.0 KiB after; the server's: 1 B before, 2 B at most, 2 B after\n",
+                    "storm        5,000 subscribers, all connected within 0.25 s and caught up never, 9,999 messages replayed\n",
                     " messages 0.5 bursts of 50 a second in ",
                     "\nNothing came any more",
                     "\nMessages did not come as they should",

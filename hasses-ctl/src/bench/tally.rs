@@ -83,9 +83,9 @@ impl Tally {
     }
 
     /// Keeps a remark, if there are not enough of them.
-    pub(super) fn remark(&mut self, remark: impl FnOnce() -> String) {
+    pub(super) fn remark(&mut self, remark: impl FnOnce(&Shape) -> String) {
         if self.remarks.len() < REMARKS {
-            self.remarks.push(remark());
+            self.remarks.push(remark(&self.shape));
         }
     }
 

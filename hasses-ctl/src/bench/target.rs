@@ -7,6 +7,7 @@ use hasses_client::web::{Scheme, Trust, Url, dial, request, resolve};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 
+use super::crowd::Bookmark;
 use super::message::Shape;
 use super::socket::Tls;
 use super::template::{TOPIC, Template};
@@ -24,6 +25,7 @@ pub(super) struct Target {
 
 /// How long a connection may take to be made.
 pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const LINE_END: &str = "\r\n";
 /// Stands for the topic where a URL is read, which would not let braces through.
 const PLACE: &str = "place-of-the-topic";
 
@@ -46,10 +48,15 @@ impl Target {
         })
     }
 
-    /// The request of a subscriber of this topic.
-    pub(super) fn request(&self, topic: u32, shape: &Shape) -> Vec<u8> {
+    /// The request of a subscriber of this topic, which goes on behind an event where it has one.
+    pub(super) fn request(&self, topic: u32, shape: &Shape, bookmark: Option<&Bookmark>) -> Vec<u8> {
         let mut out = Vec::new();
         self.request.write(shape, topic, 0, &mut out, &mut Vec::new());
+        if let Some(Bookmark { id, .. }) = bookmark {
+            // Before the empty line.
+            out.truncate(out.len() - LINE_END.len());
+            out.extend_from_slice(format!("Last-Event-ID: {id}{LINE_END}{LINE_END}").as_bytes());
+        }
         out
     }
 }
@@ -95,21 +102,25 @@ fn tls(url: &Url, trust: Option<&Trust>) -> Result<Option<Tls>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Names;
     use super::*;
 
     #[test]
     fn the_topic_is_put_where_the_url_wants_it() {
-        let shape = Shape::new(16);
+        let shape = Shape::new(16, Names::default());
         for (url, expected) in [
-            ("http://127.0.0.1:1/sse", "GET /sse?subscribe=bench7 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"),
-            ("http://127.0.0.1:1/sse?a=b", "GET /sse?a=b&subscribe=bench7 HTTP/1.1\r\n"),
-            ("http://127.0.0.1:1/{topic}/x?t={topic}", "GET /bench7/x?t=bench7 HTTP/1.1\r\n"),
+            ("http://127.0.0.1:1/sse", "GET /sse?subscribe=bench_7 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"),
+            ("http://127.0.0.1:1/sse?a=b", "GET /sse?a=b&subscribe=bench_7 HTTP/1.1\r\n"),
+            ("http://127.0.0.1:1/{topic}/x?t={topic}", "GET /bench_7/x?t=bench_7 HTTP/1.1\r\n"),
         ] {
             let target = Target::find(url, None).unwrap();
-            let request = String::from_utf8(target.request(7, &shape)).unwrap();
+            let request = String::from_utf8(target.request(7, &shape, None)).unwrap();
             assert!(request.starts_with(expected) && request.ends_with("\r\n\r\n"), "{request}");
             assert!(request.contains("\r\nAccept: text/event-stream\r\n"), "{request}");
             assert_eq!((target.url.as_str(), target.tls.is_none()), (url, true));
+            let bookmark = Bookmark { id: "1-2".to_owned(), number: 3 };
+            let again = String::from_utf8(target.request(7, &shape, Some(&bookmark))).unwrap();
+            assert_eq!(again, request.trim_end().to_owned() + "\r\nLast-Event-ID: 1-2\r\n\r\n");
         }
     }
 }

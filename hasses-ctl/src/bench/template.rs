@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use super::message::Shape;
-use super::mix::Name;
 
 /// A text that is written once for each message.
 #[derive(Clone, Debug)]
@@ -46,13 +45,13 @@ impl Template {
         self.parts.iter().any(|part| matches!(part, Part::Message))
     }
 
-    /// Its length with this topic and a message of this size.
-    pub(super) fn length(&self, topic: u32, size: usize) -> usize {
-        let topic = Name(topic).to_string().len();
+    /// Its length with this topic and one of its messages.
+    pub(super) fn length(&self, shape: &Shape, topic: u32) -> usize {
+        let topic = shape.name(topic).to_string().len();
         let lengths = self.parts.iter().map(|part| match part {
             Part::Text(text) => text.len(),
             Part::Topic => topic,
-            Part::Message => size,
+            Part::Message => shape.size(),
         });
         lengths.sum()
     }
@@ -62,7 +61,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Topic => write_name(topic, out),
+                Part::Topic => write_name(shape, topic, out),
                 Part::Message => {
                     places.push(out.len());
                     shape.write(topic, number, out);
@@ -73,25 +72,26 @@ impl Template {
 }
 
 /// Appends the name of a topic.
-pub(super) fn write_name(topic: u32, out: &mut Vec<u8>) {
+pub(super) fn write_name(shape: &Shape, topic: u32, out: &mut Vec<u8>) {
     // Writing to a Vec cannot fail.
-    let _ = write!(out, "{}", Name(topic));
+    let _ = write!(out, "{}", shape.name(topic));
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Names;
     use super::*;
 
     #[test]
     fn topic_and_message_are_put_in_their_places() {
-        let shape = Shape::new(16);
+        let shape = Shape::new(16, Names::default());
         let mut message = Vec::new();
         shape.write(7, 3, &mut message);
         let message = String::from_utf8(message).unwrap();
         for (text, expected, places) in [
             ("{message}", message.clone(), vec![0]),
-            ("topic={topic}&data={message}", format!("topic=bench7&data={message}"), vec![18]),
-            ("{topic}{topic}", "bench7bench7".to_owned(), vec![]),
+            ("topic={topic}&data={message}", format!("topic=bench_7&data={message}"), vec![19]),
+            ("{topic}{topic}", "bench_7bench_7".to_owned(), vec![]),
             ("plain", "plain".to_owned(), vec![]),
             ("[{message},{message}]", format!("[{message},{message}]"), vec![1, 18]),
         ] {
@@ -99,7 +99,7 @@ mod tests {
             let template = Template::new(text);
             template.write(&shape, 7, 3, &mut out, &mut found);
             assert_eq!((String::from_utf8(out).unwrap(), found), (expected.clone(), places), "{text}");
-            assert_eq!(template.length(7, 16), expected.len());
+            assert_eq!(template.length(&shape, 7), expected.len());
             assert_eq!(template.has_message(), text.contains(MESSAGE));
         }
     }

@@ -54,6 +54,12 @@ impl Traffic {
         self.due
     }
 
+    /// Everybody is behind the message of this number of the only topic, so nothing is due up to there.
+    pub(super) fn begin_behind(&mut self, number: u32) {
+        self.topics[0].newest = number;
+        self.due = 0;
+    }
+
     /// Counts out a subscriber that is gone, whose next message would have been that of this number.
     pub(super) fn leave(&mut self, topic: u32, next: u32) {
         let entry = &mut self.topics[topic as usize];
@@ -81,5 +87,15 @@ mod tests {
         traffic.publish();
         traffic.publish();
         assert_eq!(traffic.due(), 6);
+    }
+
+    #[test]
+    fn who_begins_behind_a_message_is_owed_those_after_it() {
+        let mut traffic = Traffic::new(Spread::new(Mix::One, 5), 5);
+        traffic.publish();
+        traffic.begin_behind(3);
+        assert_eq!((traffic.publish(), traffic.due()), ((0, 4), 5));
+        traffic.leave(0, 4);
+        assert_eq!(traffic.due(), 4);
     }
 }

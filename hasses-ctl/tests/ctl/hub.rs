@@ -16,6 +16,10 @@ pub(crate) enum Prank {
     Delay,
     /// The subscriber is disconnected, and gets nothing.
     HangUp,
+    /// It comes without an id.
+    Nameless,
+    /// Not this subscriber, but the one that came last is disconnected.
+    HangUpLast,
 }
 
 /// What the first subscriber gets; all others get everything as it came.
@@ -111,13 +115,14 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, requests: &Mutex<Vec<String>>
 
 fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
     state.count += 1;
-    let prank = pranks(state.count);
-    let event = |message: &str| format!("data: {message}\n\n");
+    let (prank, count) = (pranks(state.count), state.count);
+    let event = |message: &str| format!("id: {count}\ndata: {message}\n\n");
     let mut damaged = message.to_owned().into_bytes();
     let middle = damaged.len() / 2;
     damaged[middle] = b'!';
     let text = match prank {
-        Prank::None => event(message),
+        Prank::None | Prank::HangUpLast => event(message),
+        Prank::Nameless => format!("data: {message}\n\n"),
         Prank::Lose | Prank::HangUp => String::new(),
         Prank::Double => event(message) + &event(message),
         Prank::Damage => event(&String::from_utf8(damaged).unwrap()),
@@ -127,9 +132,10 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
         }
     };
     let text = if text.is_empty() { text } else { text + &state.delayed.take().unwrap_or_default() };
+    let last = state.subscribers.len() - 1;
     for (nth, subscriber) in state.subscribers.iter_mut().enumerate() {
         let text = if nth == 0 { text.clone() } else { event(message) };
-        if nth == 0 && prank == Prank::HangUp {
+        if nth == 0 && prank == Prank::HangUp || nth == last && prank == Prank::HangUpLast {
             let _ = subscriber.shutdown(std::net::Shutdown::Both);
             continue;
         }
