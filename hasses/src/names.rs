@@ -1,9 +1,9 @@
 //! Topics and prefixes by name: which of them a pattern overlaps. No I/O, no clock.
 //!
-//! Exact topics and prefixes stand in ordered maps, so a prefix walks one range, and a topic finds the prefixes that it begins
-//! with in a few steps, however many there are. Exact topics stand in a hash map as well: they are what is asked for most, and with
-//! thousands of them an ordered map costs a microsecond of cache misses. Its hash is keyed, since names come from outside. The
-//! subscriptions of a shard and the event log both look names up here.
+//! Names stand in ordered maps, so that a prefix walks one range, and in hash maps as well: looking one up is what is done for every
+//! event, and with thousands of them an ordered map costs a microsecond of cache misses. A topic finds the prefixes that it begins
+//! with by asking for each length that any has. The hashes are keyed, since names come from outside. The subscriptions of a shard
+//! and the event log both look names up here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
@@ -17,10 +17,18 @@ const LEAST: usize = 1024;
 /// Names with a number for each.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// The same as `ordered`.
-    exact: HashMap<Arc<str>, usize>,
+    exact: Table,
+    prefixes: Table,
+    /// How many prefixes have each length in bytes that any has.
+    lengths: BTreeMap<usize, usize>,
+}
+
+/// Names of one kind.
+#[derive(Debug, Default)]
+struct Table {
+    hashed: HashMap<Arc<str>, usize>,
+    /// The same.
     ordered: BTreeMap<Arc<str>, usize>,
-    prefixes: BTreeMap<Arc<str>, usize>,
 }
 
 /// What a name stands for.
@@ -37,35 +45,33 @@ impl Names {
     #[must_use]
     pub fn find(&self, pattern: &TopicPattern) -> Option<usize> {
         match parts(pattern) {
-            (name, Kind::Exact) => self.exact.get(name).copied(),
-            (name, Kind::Prefix) => self.prefixes.get(name).copied(),
+            (name, Kind::Exact) => self.exact.find(name),
+            (name, Kind::Prefix) => self.prefixes.find(name),
         }
     }
 
     /// Adds a name that is not there yet.
     pub fn insert(&mut self, name: Arc<str>, kind: Kind, number: usize) {
         match kind {
-            Kind::Exact => {
-                self.exact.insert(name.clone(), number);
-                self.ordered.insert(name, number);
-            }
+            Kind::Exact => self.exact.insert(name, number),
             Kind::Prefix => {
+                *self.lengths.entry(name.len()).or_default() += 1;
                 self.prefixes.insert(name, number);
             }
         }
     }
 
-    /// Takes a name away.
+    /// Takes a name away that is there.
     pub fn remove(&mut self, name: &str, kind: Kind) {
         match kind {
-            Kind::Exact => {
-                self.exact.remove(name);
-                self.ordered.remove(name);
-                if self.exact.capacity() > 4 * self.exact.len().max(LEAST) {
-                    self.exact.shrink_to(2 * self.exact.len());
-                }
-            }
+            Kind::Exact => self.exact.remove(name),
             Kind::Prefix => {
+                if let Some(count) = self.lengths.get_mut(&name.len()) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.lengths.remove(&name.len());
+                    }
+                }
                 self.prefixes.remove(name);
             }
         }
@@ -79,14 +85,14 @@ impl Names {
     ) -> ControlFlow<()> {
         match pattern {
             TopicPattern::Exact(topic) => {
-                if let Some(&number) = self.exact.get(topic.as_str()) {
+                if let Some(number) = self.exact.find(topic.as_str()) {
                     visit(number)?;
                 }
                 self.beginnings_of(topic.as_str(), visit)
             }
             TopicPattern::Prefix(prefix) => {
                 let prefix = prefix.as_str();
-                for names in [&self.ordered, &self.prefixes] {
+                for names in [&self.exact.ordered, &self.prefixes.ordered] {
                     let from = (Bound::Included(prefix), Bound::Unbounded);
                     for (_, &number) in names.range::<str, _>(from).take_while(|(name, _)| name.starts_with(prefix)) {
                         visit(number)?;
@@ -101,28 +107,12 @@ impl Names {
         }
     }
 
-    /// Visits every prefix that `text` begins with.
-    ///
-    /// The greatest name not above `text` either is such a prefix, or differs from `text` at some byte; no prefix of `text`
-    /// that is longer than what they have in common can stand in the map, since it would lie between the two.
+    /// Visits every prefix that `text` begins with, the longest first.
     fn beginnings_of(&self, text: &str, mut visit: impl FnMut(usize) -> ControlFlow<()>) -> ControlFlow<()> {
-        if self.prefixes.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        let mut probe = text;
-        while let Some((name, &number)) =
-            self.prefixes.range::<str, _>((Bound::Unbounded, Bound::Included(probe))).next_back()
-        {
-            if probe.starts_with(&**name) {
+        for (&length, _) in self.lengths.range(..=text.len()).rev() {
+            // Within a character no prefix ends.
+            if let Some(number) = text.get(..length).and_then(|beginning| self.prefixes.find(beginning)) {
                 visit(number)?;
-                let Some((last, _)) = name.char_indices().next_back() else { break };
-                probe = &probe[..last];
-            } else {
-                let mut common = probe.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-                while !probe.is_char_boundary(common) {
-                    common -= 1;
-                }
-                probe = &probe[..common];
             }
         }
         ControlFlow::Continue(())
@@ -131,7 +121,26 @@ impl Names {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.prefixes.is_empty()
+        self.exact.hashed.is_empty() && self.prefixes.hashed.is_empty()
+    }
+}
+
+impl Table {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.hashed.get(name).copied()
+    }
+
+    fn insert(&mut self, name: Arc<str>, number: usize) {
+        self.hashed.insert(name.clone(), number);
+        self.ordered.insert(name, number);
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.hashed.remove(name);
+        self.ordered.remove(name);
+        if self.hashed.capacity() > 4 * self.hashed.len().max(LEAST) {
+            self.hashed.shrink_to(2 * self.hashed.len());
+        }
     }
 }
 
