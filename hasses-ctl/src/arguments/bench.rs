@@ -2,7 +2,6 @@
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::DEFAULT_URL;
 use crate::bench::Mix;
 
 /// Load an SSE server with subscribers and messages, check every delivery, and say what it cost.
@@ -23,8 +22,9 @@ use crate::bench::Mix;
              [--messages <n> | --duration <seconds>] [--warm-up <n>] [--size <bytes>] [--threads <n>]\n             \
              [--spin] [--cores <list>] [--idle <seconds>] [--pid <pid>] [--ca <file>]\n             \
              [--connect-rate <n>] [--patience <seconds>]",
-    note = "<url> is where subscribers connect, http://127.0.0.1:8080/sse unless given. `{{topic}}` in\n\
-            it becomes the topic; without it `subscribe=TOPIC` is added, as hasses takes it.\n\
+    note = "<url> is where subscribers connect; unless given, where the daemon behind --control listens,\n\
+            else http://127.0.0.1:8080/sse. `{{topic}}` in it becomes the topic; without it\n\
+            `subscribe=TOPIC` is added, as hasses takes it.\n\
             Without --rate the next burst goes out when everybody has the one before. Every\n\
             subscriber's messages are checked: each once, in order, intact. The server's CPU and\n\
             memory are measured where its process is known and on this machine.\n\
@@ -34,8 +34,8 @@ use crate::bench::Mix;
 )]
 pub(crate) struct Bench {
     /// where subscribers connect, with `{topic}` where another server wants the topic
-    #[argh(positional, arg_name = "url", default = "DEFAULT_URL.to_owned()")]
-    pub(crate) url: String,
+    #[argh(positional, arg_name = "url")]
+    pub(crate) url: Option<String>,
     /// connections; 100 unless given
     #[argh(option, arg_name = "n", default = "100")]
     pub(crate) subscribers: u64,

@@ -53,6 +53,7 @@ pub(crate) struct Arguments {
 /// What to do.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in the program's life")]
 pub(crate) enum Command {
     Status(Status),
     Send(Send),

@@ -6,22 +6,21 @@
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::board::{Board, Gauge, Mark};
 use super::clock;
 use super::cores::{pin, pin_to};
 use super::crowd::Crowd;
 use super::generator;
+use super::measured::{Ended, Measured, Published, Span};
 use super::memory::Memory;
 use super::metronome::Metronome;
 use super::plan::{Amount, Plan};
 use super::publisher::Publisher;
 use super::receiver::{Found, Receiver};
 use super::server::{Moment, Server};
-use super::stalled::{Held, Stalled};
+use super::stalled::Stalled;
 use super::storm::{Passed, Storm};
-use super::tally::{Faults, REMARKS, Tally, histogram};
+use super::tally::{Faults, Tally, histogram};
 use crate::failure::Failure;
 
 /// How long to listen, after the last message that was due, for messages that should not come.
@@ -29,60 +28,15 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How long a turn may sleep.
 pub(super) const NAP: Duration = Duration::from_millis(100);
 
-/// What a run gave.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) server: Server,
-    pub(super) connect: Span,
-    pub(super) memory: Option<u64>,
-    pub(super) idle: Option<(Span, Option<u64>)>,
-    pub(super) published: Option<Published>,
-    pub(super) latency: Histogram<u64>,
-    pub(super) faults: Faults,
-    pub(super) remarks: Vec<String>,
-    pub(super) stalled: Option<Held>,
-    pub(super) storm: Option<Passed>,
-    pub(super) ended: Ended,
-}
-
-/// A stretch of time, and the server's CPU in it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) elapsed: Duration,
-    pub(super) cpu: Option<Duration>,
-    /// The share of it in which the server's busiest thread was busy.
-    pub(super) busy: Option<f64>,
-}
-
-/// What was measured.
-#[derive(Debug)]
-pub(super) struct Published {
-    pub(super) span: Span,
-    pub(super) messages: u64,
-    pub(super) expected: u64,
-    pub(super) received: u64,
-    pub(super) bytes: u64,
-    pub(super) generator: generator::Used,
-    /// Before and after, where some read nothing.
-    pub(super) memory: Option<(Memory, Memory)>,
-}
-
-/// How a wait, and a run, ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Properly,
-    /// Something was due and did not come.
-    Stalled,
-    /// The user ended it.
-    Interrupted,
-}
-
 /// Runs a plan.
 pub(super) fn run(plan: &Plan, board: &Board) -> Result<Measured, Failure> {
     pin(&plan.cores)?;
     let server = Server::find(plan)?;
-    let publisher =
-        Publisher::new(plan.outlet.open(plan.trust.as_ref())?, plan.outlet.way().clone(), plan.shape.clone());
+    let publisher = Publisher::new(
+        plan.place.outlet.open(plan.place.trust.as_ref())?,
+        plan.place.outlet.way().clone(),
+        plan.shape.clone(),
+    );
     let (stalled, storm) = (Stalled::of(plan, board, server)?, Storm::of(plan, board)?);
     thread::scope(|scope| {
         let _end = EndOnDrop(board);
@@ -176,6 +130,9 @@ impl Course<'_> {
             measured.ended = ended;
         }
         self.listen(QUIET)?;
+        if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
+            measured.remarks.extend(self.plan.place.doubt.clone());
+        }
         Ok(measured)
     }
 
@@ -212,9 +169,14 @@ impl Course<'_> {
         let before = self.server.before();
         let sums = |board: &Board| {
             let sum = |of: fn(&Gauge) -> &_| board.sum(of);
-            (board.due(), sum(|gauge| &gauge.received), sum(|gauge| &gauge.bytes))
+            (
+                board.due(),
+                sum(|gauge| &gauge.received),
+                sum(|gauge| &gauge.bytes),
+                board.with_traffic(|traffic| traffic.unheard()),
+            )
         };
-        let (due, received, bytes) = sums(self.board);
+        let (due, received, bytes, unheard) = sums(self.board);
         let memory = self.memory();
         self.receiver.resume();
         self.board.set(Mark::Measuring, true);
@@ -235,6 +197,7 @@ impl Course<'_> {
             expected: after.0.saturating_sub(due),
             received: after.1.saturating_sub(received),
             bytes: after.2.saturating_sub(bytes),
+            unheard: after.3.saturating_sub(unheard),
             generator: used,
             memory,
         };
@@ -357,29 +320,6 @@ impl Course<'_> {
             self.publisher.read(self.receiver.buffer())?;
         }
         self.board.failure().map_or(Ok(()), Err)
-    }
-}
-
-impl Measured {
-    /// Adds what a thread has counted.
-    fn take(&mut self, mut tally: Tally) {
-        self.faults.add(&tally.faults);
-        self.remarks.append(&mut tally.remarks);
-        self.remarks.truncate(REMARKS);
-        // Both are made alike.
-        let _ = self.latency.add(tally.into_latency());
-    }
-}
-
-impl Span {
-    fn between(before: &Moment, after: &Moment) -> Self {
-        Self { elapsed: after.since(before), cpu: after.cpu_since(before), busy: after.busy_since(before) }
-    }
-}
-
-impl Default for Span {
-    fn default() -> Self {
-        Self { elapsed: Duration::ZERO, cpu: None, busy: None }
     }
 }
 

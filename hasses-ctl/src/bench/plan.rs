@@ -1,22 +1,18 @@
 //! What is to be measured: the command line, checked.
 
-use std::path::Path;
 use std::time::Duration;
-
-use hasses_client::web::Trust;
 
 use super::message::{MAX_NUMBER, MAX_TOPICS, MIN_BYTES, Shape};
 use super::mix::Mix;
 use super::names::Names;
-use super::outlet::{self, Outlet};
-use super::target::Target;
+use super::place::Place;
 use crate::arguments::Bench;
 use crate::failure::Failure;
 
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) target: Target,
+    pub(super) place: Place,
     pub(super) subscribers: u32,
     /// Further ones that read nothing.
     pub(super) stalled: u32,
@@ -24,9 +20,6 @@ pub(crate) struct Plan {
     pub(super) storm: u32,
     pub(super) mix: Mix,
     pub(super) publish: String,
-    pub(super) outlet: Outlet,
-    /// Who is believed, where TLS is spoken.
-    pub(super) trust: Option<Trust>,
     pub(super) burst: u64,
     /// From one burst to the next, where they do not wait for each other.
     pub(super) interval: Option<Duration>,
@@ -87,7 +80,6 @@ impl Plan {
         let rate = arguments.rate.map(|rate| fraction("--rate", rate, 0.001, MAX_RATE)).transpose()?;
         let connect_rate = arguments.connect_rate.map(|rate| within("--connect-rate", rate, 1, MAX_SUBSCRIBERS));
         let threads = within("--threads", arguments.threads, 1, MAX_THREADS.min(u64::from(subscribers)))?;
-        let trust = trust(arguments)?;
         Ok(Self {
             subscribers,
             stalled: crowd("--stalled", arguments.stalled, 0)?,
@@ -108,9 +100,7 @@ impl Plan {
             connect_rate: connect_rate.transpose()?.and_then(|rate| u32::try_from(rate).ok()),
             patience: seconds("--patience", Some(arguments.patience), 0.1)?.unwrap_or_default(),
             // Behind everything that needs no look at the world.
-            target: Target::find(&arguments.url, trust.as_ref())?,
-            outlet: outlet::find(arguments, control)?,
-            trust,
+            place: Place::find(arguments, control)?,
         })
     }
 
@@ -138,16 +128,6 @@ fn storm(arguments: &Bench) -> Result<u32, Failure> {
         return Err(Failure::usage(format!("--storm {storm} needs --topics one, and it is {mix}")));
     }
     Ok(storm)
-}
-
-/// Who is believed; the system is asked only where TLS is spoken, since reading all it knows takes a while.
-fn trust(arguments: &Bench) -> Result<Option<Trust>, Failure> {
-    if let Some(file) = &arguments.ca {
-        let trust = Trust::in_file(Path::new(file));
-        return trust.map(Some).map_err(|why| Failure::usage(format!("--ca {file}: {why}")));
-    }
-    let secure = arguments.post.iter().chain([&arguments.url]).any(|url| !url.starts_with("http://"));
-    Ok(secure.then(Trust::of_system))
 }
 
 fn amount(arguments: &Bench) -> Result<Amount, Failure> {

@@ -243,8 +243,8 @@ impl<'a> Receiver<'a> {
     fn open(&mut self) -> Result<(), Failure> {
         while let Some(number) = self.opening.next(self.subscribed, self.time) {
             let topic = self.board.with_traffic(|traffic| traffic.topic_of(number - self.crowd.first));
-            let from = socket::source(self.plan.target.address, number);
-            let socket = Socket::connect(self.plan.target.address, from, self.plan.target.tls.as_ref())
+            let from = socket::source(self.plan.place.target.address, number);
+            let socket = Socket::connect(self.plan.place.target.address, from, self.plan.place.target.tls.as_ref())
                 .map_err(|error| self.unreachable(number, &error))?;
             watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
             let has = self.crowd.bookmark.as_ref().map_or(0, |bookmark| bookmark.number);
@@ -301,7 +301,7 @@ impl<'a> Receiver<'a> {
     fn ask(&mut self, rank: usize) -> Result<(), Failure> {
         let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
         let Some(socket) = slot else { return Ok(()) };
-        let request = self.plan.target.request(stream.topic(), &self.plan.shape, self.crowd.bookmark.as_ref());
+        let request = self.plan.place.target.request(stream.topic(), &self.plan.shape, self.crowd.bookmark.as_ref());
         let asked = socket.fault().and_then(|()| socket.send(&request));
         *stage = Stage::Asked;
         epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
@@ -342,7 +342,7 @@ impl<'a> Receiver<'a> {
             let error = format!("subscriber {number} of {} could not connect: {error}", self.crowd.end());
             return Failure::refused("refused", error);
         }
-        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.target.url))
+        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.place.target.url))
             .advise("say where subscribers connect: hasses-ctl bench http://127.0.0.1:8080/sse")
     }
 
@@ -354,7 +354,7 @@ impl<'a> Receiver<'a> {
         );
         match stop {
             Stop::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.target.url))
+                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.place.target.url))
                     .advise("an authority of one's own is believed with --ca FILE")
             }
             _ => Failure::refused("refused", error),

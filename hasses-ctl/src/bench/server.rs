@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::clock;
+use super::daemon::Daemon;
 use super::plan::Plan;
 use super::usage::{Cpu, Processes};
 use crate::failure::Failure;
@@ -30,7 +31,7 @@ impl Server {
             let processes = Processes::of(pid).map_err(|error| Failure::usage(format!("--pid {pid}: {error}")))?;
             return Ok(Self { processes: Some((pid, processes)) });
         }
-        let pid = plan.outlet.process();
+        let pid = plan.place.daemon.as_ref().and_then(Daemon::process);
         Ok(Self { processes: pid.and_then(|pid| Some((pid, Processes::of(pid).ok()?))) })
     }
 

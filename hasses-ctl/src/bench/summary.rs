@@ -1,5 +1,6 @@
 //! The result for people.
 
+use super::conclusions::conclusions;
 use super::report::{Level, Report, Stalled, Storm};
 use crate::quantity::{bytes, count, counted};
 use crate::table::legible;
@@ -18,11 +19,7 @@ pub(super) fn text(report: &Report, colour: bool) -> String {
         let [p50, p90, p99, p99_9, max] = [latency.p50, latency.p90, latency.p99, latency.p99_9, latency.max].map(time);
         lines.push(("latency", format!("half within {p50}, 90 % {p90}, 99 % {p99}, 99.9 % {p99_9}, all {max}")));
     }
-    if let Some(generator) = &report.generator {
-        let share = generator.busy * 100.0;
-        let cpu = time(generator.cpu_us);
-        lines.push(("generator", format!("{cpu} of its own CPU a delivery, its busiest thread {share:.0} % busy")));
-    }
+    lines.extend(generator(report));
     lines.extend(report.stalled.as_ref().map(|stalled| ("stalled", stalling(stalled))));
     lines.extend(report.storm.as_ref().map(|storm| ("storm", coming_back(storm))));
     lines.push(("faults", faults(report)));
@@ -30,7 +27,7 @@ pub(super) fn text(report: &Report, colour: bool) -> String {
     let (bold, plain) = if colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let lines = lines.into_iter().map(|(label, line)| format!("{bold}{label:<11}{plain}  {}\n", legible(&line)));
     let mut text: String = lines.collect();
-    text.extend(conclusions(report).map(|sentence| format!("\n{sentence}\n")));
+    text.extend(conclusions(report).iter().map(|sentence| format!("\n{sentence}\n")));
     text
 }
 
@@ -63,9 +60,27 @@ fn publishing(report: &Report) -> Option<(&'static str, String)> {
 
 fn deliveries(report: &Report) -> Option<(&'static str, String)> {
     let deliveries = report.deliveries.as_ref()?;
-    let cpu = deliveries.cpu_us.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
+    if deliveries.expected == 0 && deliveries.received == 0 {
+        return Some(("deliveries", "none was due, so there is no latency".to_owned()));
+    }
+    let cpu = deliveries.cpu_us.filter(|_| !is_sparse(report));
+    let cpu = cpu.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
     let (received, expected) = (count(deliveries.received), count(deliveries.expected));
     Some(("deliveries", format!("{received} of {expected}, {} a second{cpu}", whole(deliveries.rate))))
+}
+
+/// Whether there are fewer deliveries than messages: what the messages cost is then no cost of deliveries.
+fn is_sparse(report: &Report) -> bool {
+    let both = report.deliveries.as_ref().zip(report.publish_phase.as_ref());
+    both.is_some_and(|(deliveries, phase)| deliveries.expected < phase.messages)
+}
+
+fn generator(report: &Report) -> Option<(&'static str, String)> {
+    let generator = report.generator.as_ref()?;
+    let busy = format!("its busiest thread {:.0} % busy", generator.busy * 100.0);
+    let line =
+        if is_sparse(report) { busy } else { format!("{} of its own CPU a delivery, {busy}", time(generator.cpu_us)) };
+    Some(("generator", line))
 }
 
 fn stalling(stalled: &Stalled) -> String {
@@ -98,24 +113,6 @@ fn faults(report: &Report) -> String {
     let found = counts.into_iter().filter(|(_, number)| *number > 0);
     let found: Vec<_> = found.map(|(name, number)| format!("{} {name}", count(number))).collect();
     if found.is_empty() { "none".to_owned() } else { found.join(", ") }
-}
-
-/// What has to be known before a figure is believed.
-fn conclusions(report: &Report) -> impl Iterator<Item = &'static str> {
-    let bottleneck = report.generator.as_ref().is_some_and(|generator| generator.was_the_bottleneck);
-    let stalled = report.ended == Some("stalled");
-    [
-        (report.ended == Some("interrupted"), "It was interrupted: these are the figures up to then."),
-        (stalled, "Nothing came any more, so it was ended: what was due then counts as lost."),
-        (!report.is_ok(), "Messages did not come as they should, so the other figures say little."),
-        (
-            bottleneck,
-            "The generator was the bottleneck: the server could have done more. Try --threads, or fewer other programs.",
-        ),
-        (report.server.is_none(), "The server's process is not known, so its CPU and memory were not measured: see --pid."),
-    ]
-    .into_iter()
-    .filter_map(|(holds, sentence)| holds.then_some(sentence))
 }
 
 fn memory(size: Option<f64>) -> String {
@@ -164,6 +161,7 @@ mod tests {
                 messages: 1_000,
                 seconds: 4.21,
                 rate: 237.6,
+                unheard: 0,
                 cpu_us_per_publish: Some(4_201.3),
             }),
             deliveries: Some(Deliveries {
@@ -232,11 +230,24 @@ faults       none
             }),
             ..report()
         };
+        let sparse = |expected| {
+            let mut report = report();
+            let deliveries = report.deliveries.as_mut().unwrap();
+            (deliveries.expected, deliveries.received) = (expected, expected);
+            report.publish_phase.as_mut().unwrap().unheard = 1_000 - expected;
+            report
+        };
         for (report, parts) in [
             (
-                bare,
-                &["\nIt was interrupted", "\nThe server's process is not known", "idle         1.5 s, 90 µs of"][..],
+                sparse(50),
+                &[
+                    "deliveries   50 of 50, 237,600 a second\n",
+                    "generator    its busiest thread 38 % busy\n",
+                    "\n950 of 1,000 messages went to topics without a subscriber.\n",
+                ][..],
             ),
+            (sparse(0), &["deliveries   none was due, so there is no latency\n"]),
+            (bare, &["\nIt was interrupted", "\nThe server's process is not known", "idle         1.5 s, 90 µs of"]),
             (
                 faulty,
                 &[

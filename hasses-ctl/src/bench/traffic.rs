@@ -10,6 +10,8 @@ pub(super) struct Traffic {
     published: u64,
     topics: Vec<Topic>,
     due: u64,
+    /// Messages to topics that nobody subscribed to.
+    unheard: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +28,7 @@ impl Traffic {
         for subscriber in 0..subscribers {
             topics[spread.topic(u64::from(subscriber)) as usize].subscribers += 1;
         }
-        Self { spread, published: 0, topics, due: 0 }
+        Self { spread, published: 0, topics, due: 0, unheard: 0 }
     }
 
     /// Counts the next message: gives its topic, and its number there.
@@ -36,6 +38,7 @@ impl Traffic {
         let entry = &mut self.topics[topic as usize];
         entry.newest += 1;
         self.due += u64::from(entry.subscribers);
+        self.unheard += u64::from(entry.subscribers == 0);
         (topic, entry.newest)
     }
 
@@ -52,6 +55,11 @@ impl Traffic {
     /// Deliveries that are due so far, all subscribers together.
     pub(super) fn due(&self) -> u64 {
         self.due
+    }
+
+    /// Messages so far to topics without a subscriber.
+    pub(super) fn unheard(&self) -> u64 {
+        self.unheard
     }
 
     /// Everybody is behind the message of this number of the only topic, so nothing is due up to there.
@@ -87,6 +95,15 @@ mod tests {
         traffic.publish();
         traffic.publish();
         assert_eq!(traffic.due(), 6);
+    }
+
+    #[test]
+    fn messages_to_topics_without_a_subscriber_are_counted() {
+        let mut traffic = Traffic::new(Spread::new(Mix::Even(5), 2), 2);
+        for _ in 0..10 {
+            traffic.publish();
+        }
+        assert_eq!((traffic.due(), traffic.unheard()), (4, 6));
     }
 
     #[test]

@@ -87,6 +87,14 @@ fn a_server_that_replays_nothing_loses_what_a_storm_wants() {
 }
 
 #[test]
+fn nothing_at_all_may_mean_that_there_are_two_servers() {
+    let (one, other) = (Hub::start(10_000, |_| Prank::None), Hub::start(10_000, |_| Prank::None));
+    let (run, report) = bench(&one, &["--publish=post", "--post", &other.post]);
+    let question = format!("nothing arrived: does --post belong to {}?", one.url);
+    assert_eq!((run.code, &report["remarks"][0]), (1, &json!(question)), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn people_are_told_what_was_wrong() {
     let hub = Hub::start(10_000, |nth| if nth == 3 { Prank::Double } else { Prank::None });
     let words = ["bench", &hub.url, "--control", &hub.control, "--subscribers=1", "--messages=9", "--warm-up=0"];

@@ -132,7 +132,7 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
         }
     };
     let text = if text.is_empty() { text } else { text + &state.delayed.take().unwrap_or_default() };
-    let last = state.subscribers.len() - 1;
+    let last = state.subscribers.len().saturating_sub(1);
     for (nth, subscriber) in state.subscribers.iter_mut().enumerate() {
         let text = if nth == 0 { text.clone() } else { event(message) };
         if nth == 0 && prank == Prank::HangUp || nth == last && prank == Prank::HangUpLast {
