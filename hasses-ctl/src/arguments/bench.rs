@@ -72,10 +72,10 @@ pub(crate) struct Bench {
     /// messages that are measured, rounded up to whole bursts; 1000 unless given
     #[argh(option, arg_name = "n")]
     pub(crate) messages: Option<u64>,
-    /// seconds to measure, instead of a number of messages
+    /// seconds to measure, instead of a number of messages; with --rate so many bursts as are due in them
     #[argh(option, arg_name = "seconds")]
     pub(crate) duration: Option<f64>,
-    /// messages before, which are not measured; a tenth of --messages unless given
+    /// messages before, which are not measured; unless given a tenth of --messages, or 100 within a tenth of --duration
     #[argh(option, arg_name = "n")]
     pub(crate) warm_up: Option<u64>,
     /// bytes of a message, at least 16; 64 unless given

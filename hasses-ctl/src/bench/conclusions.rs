@@ -7,10 +7,15 @@ use crate::quantity::{count, counted};
 pub(super) fn conclusions(report: &Report) -> Vec<String> {
     let mut sentences = Vec::from_iter(unheard(report));
     let bottleneck = report.generator.as_ref().is_some_and(|generator| generator.was_the_bottleneck);
+    let (is_interrupted, is_measured) = (report.ended == Some("interrupted"), report.publish_phase.is_some());
     let fixed = [
-        (report.ended == Some("interrupted"), "It was interrupted: these are the figures up to then."),
+        (is_interrupted && is_measured, "It was interrupted: these are the figures up to then."),
+        (is_interrupted && !is_measured, "It was interrupted before the measurement began: nothing was measured."),
         (report.ended == Some("stalled"), "Nothing came any more, so it was ended: what was due then counts as lost."),
-        (!report.is_ok(), "Messages did not come as they should, so the other figures say little."),
+        (
+            !report.is_ok() && (is_measured || !is_interrupted),
+            "Messages did not come as they should, so the other figures say little.",
+        ),
         (
             bottleneck,
             "The generator was the bottleneck: the server could have done more. Try --threads, or fewer other programs.",

@@ -122,7 +122,7 @@ impl Course<'_> {
             self.board.set(Mark::Filling, true);
             self.gather(|_| stalled.subscribed())?;
         }
-        let (_, ended) = self.publish(Amount::Messages(self.plan.whole_warm_up()))?;
+        let (_, ended) = self.publish(self.plan.warm_up)?;
         measured.ended = ended;
         if ended == Ended::Properly {
             let (published, ended) = self.measure()?;
@@ -179,6 +179,7 @@ impl Course<'_> {
         let (due, received, bytes, unheard) = sums(self.board);
         let memory = self.memory();
         self.receiver.resume();
+        self.board.quest().begin(self.board.with_traffic(|traffic| traffic.newest(0)) + 1);
         self.board.set(Mark::Measuring, true);
         let generator = generator::Moment::now(self.board);
         let begun = Moment { time: clock::now(), ..before };

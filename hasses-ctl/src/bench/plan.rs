@@ -25,8 +25,8 @@ pub(crate) struct Plan {
     pub(super) interval: Option<Duration>,
     pub(super) rate: Option<f64>,
     pub(super) amount: Amount,
-    /// Messages that are not measured.
-    pub(super) warm_up: u64,
+    /// What is published before, and not measured.
+    pub(super) warm_up: Amount,
     pub(super) shape: Shape,
     pub(super) threads: usize,
     pub(super) manner: Manner,
@@ -44,6 +44,8 @@ pub(super) enum Amount {
     Messages(u64),
     /// For so long.
     Time(Duration),
+    /// So many messages, and no longer than so long.
+    Either(u64, Duration),
 }
 
 /// How receiving threads wait.
@@ -76,7 +78,6 @@ impl Plan {
         let names = Names::new(&arguments.topic, topics).map_err(|why| Failure::usage(format!("--topic {why}")))?;
         let size = within("--size", arguments.size, MIN_BYTES as u64, MAX_BYTES)?;
         let amount = amount(arguments)?;
-        let default_warm_up = if let Amount::Messages(messages) = amount { messages.div_ceil(10) } else { 100 };
         let rate = arguments.rate.map(|rate| fraction("--rate", rate, 0.001, MAX_RATE)).transpose()?;
         let connect_rate = arguments.connect_rate.map(|rate| within("--connect-rate", rate, 1, MAX_SUBSCRIBERS));
         let threads = within("--threads", arguments.threads, 1, MAX_THREADS.min(u64::from(subscribers)))?;
@@ -90,7 +91,7 @@ impl Plan {
             interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             rate,
             amount,
-            warm_up: within("--warm-up", arguments.warm_up.unwrap_or(default_warm_up), 0, MAX_MESSAGES)?,
+            warm_up: warm_up(arguments.warm_up, amount)?,
             shape: Shape::new(usize::try_from(size).unwrap_or(MIN_BYTES), names),
             threads: usize::try_from(threads).unwrap_or(1),
             manner: if arguments.spin { Manner::Spin } else { Manner::Sleep },
@@ -102,17 +103,6 @@ impl Plan {
             // Behind everything that needs no look at the world.
             place: Place::find(arguments, control)?,
         })
-    }
-
-    /// Messages that are not measured, in whole bursts.
-    pub(super) fn whole_warm_up(&self) -> u64 {
-        self.warm_up.div_ceil(self.burst) * self.burst
-    }
-
-    /// Number of the first message that is measured, where there is one topic.
-    pub(super) fn first_measured(&self) -> u32 {
-        // Numbers that messages can have are smaller.
-        u32::try_from(self.whole_warm_up() + 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -136,6 +126,17 @@ fn amount(arguments: &Bench) -> Result<Amount, Failure> {
         (None, Some(duration)) => Ok(Amount::Time(seconds("--duration", Some(duration), 0.001)?.unwrap_or_default())),
         (messages, None) => Ok(Amount::Messages(within("--messages", messages.unwrap_or(1_000), 1, MAX_MESSAGES)?)),
     }
+}
+
+/// A tenth of what is measured; of a time also no more than 100 messages, which are enough for any server to be warm.
+fn warm_up(asked: Option<u64>, amount: Amount) -> Result<Amount, Failure> {
+    if let Some(asked) = asked {
+        return within("--warm-up", asked, 0, MAX_MESSAGES).map(Amount::Messages);
+    }
+    Ok(match amount {
+        Amount::Messages(messages) => Amount::Messages(messages.div_ceil(10)),
+        Amount::Time(time) | Amount::Either(_, time) => Amount::Either(100, time / 10),
+    })
 }
 
 /// `1,4-7` as numbers.

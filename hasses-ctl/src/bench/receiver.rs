@@ -248,8 +248,8 @@ impl<'a> Receiver<'a> {
                 .map_err(|error| self.unreachable(number, &error))?;
             watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
             let has = self.crowd.bookmark.as_ref().map_or(0, |bookmark| bookmark.number);
-            let scout = (number == 0 && self.plan.storm > 0)
-                .then(|| Scout::new(self.plan.first_measured(), self.board.find().clone()));
+            let is_scout = number == 0 && self.plan.storm > 0;
+            let scout = is_scout.then(|| Scout::new(self.board.quest().clone()));
             let stream = EventStream::new(number, topic, has).with(scout);
             self.subscribers.push(Subscriber { socket: Some(socket), stage: Stage::Connecting, stream });
         }

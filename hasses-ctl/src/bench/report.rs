@@ -153,7 +153,7 @@ impl Report {
     pub(super) fn new(plan: &Plan, measured: Measured) -> Self {
         let published = measured.published.as_ref();
         Self {
-            ok: !measured.faults.any() && measured.ended != Ended::Stalled,
+            ok: !measured.faults.any() && measured.ended != Ended::Stalled && published.is_some(),
             url: plan.place.target.url.clone(),
             server: measured.server.identity().map(|(pid, processes)| Server { pid, processes }),
             subscribers: plan.subscribers,

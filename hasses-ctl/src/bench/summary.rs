@@ -46,16 +46,19 @@ fn connecting(report: &Report) -> String {
 
 fn publishing(report: &Report) -> Option<(&'static str, String)> {
     let phase = report.publish_phase.as_ref()?;
-    let bursts = match (report.burst, report.rate) {
-        (1, None) => "one by one".to_owned(),
-        (burst, None) => format!("in bursts of {}", count(burst)),
-        (1, Some(rate)) => format!("{rate} a second"),
-        (burst, Some(rate)) => format!("{rate} bursts of {} a second", count(burst)),
+    let (messages, seconds) = (counted(phase.messages, "message"), phase.seconds);
+    let reached = phase.rate / report.burst as f64;
+    let how = match (report.burst, report.rate) {
+        (1, None) => format!("one by one in {seconds:.2} s, {} a second", whole(phase.rate)),
+        (burst, None) => format!("in bursts of {} in {seconds:.2} s, {} a second", count(burst), whole(phase.rate)),
+        (1, Some(rate)) => format!("in {seconds:.2} s, asked for {rate} a second, reached {}", pace(reached)),
+        (burst, Some(rate)) => {
+            let burst = count(burst);
+            format!("in {seconds:.2} s, asked for {rate} bursts of {burst} a second, reached {}", pace(reached))
+        }
     };
     let cpu = phase.cpu_us_per_publish.map(|cpu| format!(", {} of the server's CPU each", time(cpu)));
-    let (messages, rate) = (counted(phase.messages, "message"), whole(phase.rate));
-    let cpu = cpu.unwrap_or_default();
-    Some(("publishing", format!("{messages} {bursts} in {:.2} s, {rate} a second{cpu}", phase.seconds)))
+    Some(("publishing", format!("{messages} {how}{}", cpu.unwrap_or_default())))
 }
 
 fn deliveries(report: &Report) -> Option<(&'static str, String)> {
@@ -128,6 +131,15 @@ fn time(microseconds: f64) -> String {
         ..10_000.0 => format!("{:.2} ms", microseconds / 1e3),
         ..1_000_000.0 => format!("{:.0} ms", microseconds / 1e3),
         _ => format!("{:.2} s", microseconds / 1e6),
+    }
+}
+
+/// A rate that is compared with the one that was asked for.
+fn pace(rate: f64) -> String {
+    match rate {
+        ..10.0 => format!("{rate:.3}"),
+        ..1_000.0 => format!("{rate:.1}"),
+        _ => whole(rate),
     }
 }
 
@@ -247,7 +259,14 @@ faults       none
                 ][..],
             ),
             (sparse(0), &["deliveries   none was due, so there is no latency\n"]),
-            (bare, &["\nIt was interrupted", "\nThe server's process is not known", "idle         1.5 s, 90 µs of"]),
+            (
+                bare,
+                &[
+                    "\nIt was interrupted before the measurement began: nothing was measured.\n",
+                    "\nThe server's process is not known",
+                    "idle         1.5 s, 90 µs of",
+                ],
+            ),
             (
                 faulty,
                 &[
@@ -255,7 +274,7 @@ faults       none
                     "stalled      1,000 subscribers, 3 disconnected; the kernel's memory for TCP: 4.0 KiB before, 9.0 KiB at most, ",
                     "8.0 KiB after; the server's: 1 B before, 2 B at most, 2 B after\n",
                     "storm        5,000 subscribers, all connected within 0.25 s and caught up never, 9,999 messages replayed\n",
-                    " messages 0.5 bursts of 50 a second in ",
+                    "1,000 messages in 4.21 s, asked for 0.5 bursts of 50 a second, reached 4.752, ",
                     "\nNothing came any more",
                     "\nMessages did not come as they should",
                     "\nThe generator was the bottleneck",

@@ -154,6 +154,21 @@ fn an_interrupt_ends_it_with_what_was_measured() {
 }
 
 #[test]
+fn an_interrupt_before_the_measurement_leaves_nothing_to_tell() {
+    let hub = Hub::start(10_000, |_| Prank::None);
+    let words = ["--json", "bench", &hub.url, "--publish=post", "--post", &hub.post, "--warm-up=1000000"];
+    let child = program(&words).spawn().unwrap();
+    while hub.requests.lock().unwrap().is_empty() {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let run = finish(child);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &report["ended"], &report["ok"]), (1, &json!("interrupted"), &json!(false)), "{}", run.out);
+    assert!(report.get("publish_phase").is_none());
+}
+
+#[test]
 fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
     let hub = Hub::start(10_000, |_| Prank::None);
     let nowhere = ["bench", "http://127.0.0.1:1/sse", "--control", &hub.control];
