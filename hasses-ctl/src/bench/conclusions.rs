@@ -17,6 +17,10 @@ pub(super) fn conclusions(report: &Report) -> Vec<String> {
             "Messages did not come as they should, so the other figures say little.",
         ),
         (
+            report.publish == "classic" && report.faults.lost > 0,
+            "Classic text is not answered: the server's log says why messages were lost, or --publish json.",
+        ),
+        (
             bottleneck,
             "The generator was the bottleneck: the server could have done more. Try --threads, or fewer other programs.",
         ),

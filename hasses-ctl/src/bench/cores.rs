@@ -9,8 +9,16 @@ pub(super) fn pin(cores: &[usize]) -> Result<(), Failure> {
     }
     let mut set = rustix::thread::CpuSet::new();
     cores.iter().for_each(|core| set.set(*core));
-    rustix::thread::sched_setaffinity(None, &set)
-        .map_err(|error| Failure::usage(format!("--cores {cores:?}: this process cannot run there: {error}")))
+    rustix::thread::sched_setaffinity(None, &set).map_err(|error| {
+        let list = |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        Failure::usage(format!("--cores {}: {error}; the cores that there are: {}", list(cores), list(&all())))
+    })
+}
+
+/// The cores that this thread may run on.
+fn all() -> Vec<usize> {
+    let set = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+    (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }
 
 /// Binds the thread of this rank among so many to a core of its own, where there are enough of them.

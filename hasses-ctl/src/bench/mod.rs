@@ -46,6 +46,7 @@ mod sequence;
 mod server;
 mod socket;
 mod stalled;
+mod stop;
 mod storm;
 mod stream;
 mod summary;

@@ -36,7 +36,7 @@ fn every_fault_is_counted_told_and_the_exit_code_is_1() {
     let none = json!({"lost": 0, "doubled": 0, "disordered": 0, "damaged": 0, "disconnected": 0});
     let pranks: [(Pranks, &str, u64, u64, &str); 6] = [
         (|nth| if nth == 3 { Prank::Lose } else { Prank::None }, "lost", 1, 0, "got message 4 when 3 was due"),
-        (|nth| if nth == 20 { Prank::Lose } else { Prank::None }, "lost", 1, 0, "lacks 1 messages at the end"),
+        (|nth| if nth == 20 { Prank::Lose } else { Prank::None }, "lost", 1, 0, "lacks 1 message at the end"),
         (|nth| if nth == 5 { Prank::Double } else { Prank::None }, "doubled", 1, 0, "got message 5 again"),
         (
             |nth| if nth == 7 { Prank::Delay } else { Prank::None },
@@ -194,6 +194,11 @@ fn what_cannot_be_measured_is_a_usage_error_that_names_value_and_limit() {
     for (words, part) in [
         (&["--subscribers=0"][..], "--subscribers 0: it has to be from 1 to 1000000"),
         (&["--size=15"], "--size 15: it has to be from 16 to 16777216"),
+        (&["--subscribers=1x"], "option '--subscribers' with value '1x': a whole number is expected, as in 500, 20k"),
+        (&["--subscribers=-5"], "option '--subscribers' with value '-5': a whole number is expected"),
+        (&["--subscribers=2m"], "--subscribers 2000000: it has to be from 1 to 1000000"),
+        (&["--size=17m"], "--size 17825792: it has to be from 16 to 16777216"),
+        (&["--rate=abc"], "option '--rate' with value 'abc': a number is expected, as in 0.5, 100 or 2k"),
         (&["--burst=0"], "--burst 0: it has to be from 1 to 100000"),
         (&["--rate=0"], "--rate 0: it has to be from 0.001 to 1000000"),
         (&["--threads=9", "--subscribers=8"], "--threads 9: it has to be from 1 to 8"),
