@@ -133,7 +133,20 @@ impl Course<'_> {
         if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
             measured.remarks.extend(self.plan.place.doubt.clone());
         }
+        if let Some(parting) = self.parting() {
+            if measured.published.is_none() {
+                return Err(Failure::unreachable(parting));
+            }
+            measured.remarks.push(parting);
+        }
         Ok(measured)
+    }
+
+    /// What to say where the publisher's connection is lost: that the server is gone, where nobody is connected to it any more.
+    fn parting(&self) -> Option<String> {
+        let lost = self.publisher.lost()?;
+        let is_deserted = self.board.with_traffic(|traffic| traffic.is_deserted());
+        Some(if is_deserted { format!("the server is gone: {lost}") } else { lost.to_owned() })
     }
 
     /// Has all subscribers connect.
@@ -154,6 +167,7 @@ impl Course<'_> {
                 let error = format!("{subscribed} of {all} are subscribed, and no further one since {seconds} s");
                 Err(Failure::refused("refused", error))
             }
+            Ended::Gone => Err(Failure::unreachable(self.publisher.lost().unwrap_or_default())),
             Ended::Interrupted => Err(Failure::refused("interrupted", "ended before anything was measured")),
         }
     }
@@ -240,7 +254,7 @@ impl Course<'_> {
             let (publisher, burst) = (&mut self.publisher, self.plan.burst);
             self.board.with_traffic(|traffic| publisher.compose(burst, traffic));
             publisher.stamp(clock::now());
-            publisher.write()?;
+            publisher.write();
             published += burst;
             let ended = self.until_settled()?;
             if ended != Ended::Properly {
@@ -286,6 +300,9 @@ impl Course<'_> {
     fn until(&mut self, progress: impl Fn(&Board) -> (u64, u64)) -> Result<Ended, Failure> {
         let mut seen = (progress(self.board).0, self.receiver.time());
         loop {
+            if self.publisher.lost().is_some() {
+                return Ok(Ended::Gone);
+            }
             let (reached, wanted) = progress(self.board);
             if reached >= wanted && self.publisher.is_done() {
                 return Ok(Ended::Properly);
@@ -317,7 +334,7 @@ impl Course<'_> {
 
     fn turn(&mut self, nap: Duration) -> Result<(), Failure> {
         if self.receiver.turn(nap)? == Found::Publisher {
-            self.publisher.write()?;
+            self.publisher.write();
             self.publisher.read(self.receiver.buffer())?;
         }
         self.board.failure().map_or(Ok(()), Err)

@@ -59,6 +59,8 @@ pub(super) enum Ended {
     Stalled,
     /// The user ended it.
     Interrupted,
+    /// Nothing more could be published.
+    Gone,
 }
 
 impl Measured {

@@ -38,12 +38,12 @@ impl Metronome<'_> {
         while bursts < all && !self.board.is(Mark::Interrupted) && self.is_in_time(begun, amount) {
             self.wait_until(publisher, &mut buffer, due(bursts))?;
             self.until(publisher, &mut buffer, |publisher| publisher.backlog() <= MAX_BACKLOG)?;
-            if self.board.is(Mark::Over) {
+            if self.board.is(Mark::Over) || publisher.lost().is_some() {
                 break;
             }
             self.board.with_traffic(|traffic| publisher.compose(self.burst, traffic));
             publisher.stamp(due(bursts));
-            publisher.write()?;
+            publisher.write();
             bursts += 1;
         }
         self.until(publisher, &mut buffer, Publisher::is_done)?;
@@ -62,7 +62,8 @@ impl Metronome<'_> {
 
     /// Waits until a time, or until the user or the run ends it.
     fn wait_until(&self, publisher: &mut Publisher, buffer: &mut [u8], time: u64) -> Result<(), Failure> {
-        while clock::now() < time && !self.board.is(Mark::Interrupted) && !self.board.is(Mark::Over) {
+        let is_ended = || self.board.is(Mark::Interrupted) || self.board.is(Mark::Over);
+        while clock::now() < time && !is_ended() && publisher.lost().is_none() {
             self.wait(publisher, buffer, clock::between(clock::now(), time).min(MAX_WAIT))?;
         }
         Ok(())
@@ -76,7 +77,7 @@ impl Metronome<'_> {
         reached: impl Fn(&Publisher) -> bool,
     ) -> Result<(), Failure> {
         let end = clock::now() + nanoseconds(self.patience);
-        while !reached(publisher) {
+        while !reached(publisher) && publisher.lost().is_none() {
             if self.board.is(Mark::Over) {
                 return Ok(());
             }
@@ -104,7 +105,7 @@ impl Metronome<'_> {
             Err(error) => return Err(Failure::refused("system", format!("poll: {error}"))),
         };
         if found > 0 {
-            publisher.write()?;
+            publisher.write();
             publisher.read(buffer)?;
         }
         Ok(())

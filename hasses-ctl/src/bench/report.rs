@@ -47,7 +47,7 @@ pub(super) struct Report {
     pub(super) faults: Faults,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) remarks: Vec<String>,
-    /// `stalled` or `interrupted`.
+    /// `stalled`, `interrupted` or `gone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +153,9 @@ impl Report {
     pub(super) fn new(plan: &Plan, measured: Measured) -> Self {
         let published = measured.published.as_ref();
         Self {
-            ok: !measured.faults.any() && measured.ended != Ended::Stalled && published.is_some(),
+            ok: !measured.faults.any()
+                && matches!(measured.ended, Ended::Properly | Ended::Interrupted)
+                && published.is_some(),
             url: plan.place.target.url.clone(),
             server: measured.server.identity().map(|(pid, processes)| Server { pid, processes }),
             subscribers: plan.subscribers,
@@ -178,6 +180,7 @@ impl Report {
                 Ended::Properly => None,
                 Ended::Stalled => Some("stalled"),
                 Ended::Interrupted => Some("interrupted"),
+                Ended::Gone => Some("gone"),
             },
         }
     }

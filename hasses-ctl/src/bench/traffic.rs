@@ -57,6 +57,11 @@ impl Traffic {
         self.due
     }
 
+    /// Whether nobody is subscribed to anything any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.topics.iter().all(|topic| topic.subscribers == 0)
+    }
+
     /// Messages so far to topics without a subscriber.
     pub(super) fn unheard(&self) -> u64 {
         self.unheard
@@ -113,6 +118,8 @@ mod tests {
         traffic.begin_behind(3);
         assert_eq!((traffic.publish(), traffic.due()), ((0, 4), 5));
         traffic.leave(0, 4);
-        assert_eq!(traffic.due(), 4);
+        assert_eq!((traffic.due(), traffic.is_deserted()), (4, false));
+        (0..4).for_each(|_| traffic.leave(0, 4));
+        assert!(traffic.is_deserted());
     }
 }

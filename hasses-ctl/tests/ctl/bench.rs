@@ -95,6 +95,23 @@ fn nothing_at_all_may_mean_that_there_are_two_servers() {
 }
 
 #[test]
+fn a_server_that_dies_leaves_what_was_measured_up_to_then() {
+    for pace in ["--burst=1", "--rate=1000"] {
+        let hub = Hub::start(10_000, |nth| if nth == 15 { Prank::Die } else { Prank::None });
+        let words = ["--json", "bench", &hub.url, "--control", &hub.control, "--subscribers=3", "--warm-up=0", pace];
+        let run = run(&words);
+        let report: Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!((run.code, &report["ended"], &report["ok"]), (1, &json!("gone"), &json!(false)), "{}", run.out);
+        assert_eq!((&report["faults"]["disconnected"], &report["deliveries"]["received"]), (&json!(3), &json!(42)));
+        assert!(report["remarks"].to_string().contains("the server is gone: "), "{}", run.out);
+    }
+    let hub = Hub::start(10_000, |nth| if nth == 1 { Prank::Die } else { Prank::None });
+    let run = run(&["bench", &hub.url, "--control", &hub.control]);
+    assert_eq!(run.code, 3, "{}{}", run.out, run.err);
+    assert!(run.err.contains("the server is gone: the "), "{}", run.err);
+}
+
+#[test]
 fn people_are_told_what_was_wrong() {
     let hub = Hub::start(10_000, |nth| if nth == 3 { Prank::Double } else { Prank::None });
     let words = ["bench", &hub.url, "--control", &hub.control, "--subscribers=1", "--messages=9", "--warm-up=0"];
