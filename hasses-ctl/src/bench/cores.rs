@@ -1,5 +1,7 @@
 //! Which cores threads run on.
 
+use rustix::io::Errno;
+
 use crate::failure::Failure;
 
 /// Binds this thread, and those that it starts, to these cores; to any where there are none.
@@ -11,7 +13,9 @@ pub(super) fn pin(cores: &[usize]) -> Result<(), Failure> {
     cores.iter().for_each(|core| set.set(*core));
     rustix::thread::sched_setaffinity(None, &set).map_err(|error| {
         let list = |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        Failure::usage(format!("--cores {}: {error}; the cores that there are: {}", list(cores), list(&all())))
+        let why = if error == Errno::INVAL { String::new() } else { format!(": {error}") };
+        let (cores, all) = (list(cores), list(&all()));
+        Failure::usage(format!("--cores {cores}: this process cannot run there, but on {all}{why}"))
     })
 }
 

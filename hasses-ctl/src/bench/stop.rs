@@ -40,7 +40,9 @@ impl Stop {
                 Failure::refused("http", format!("subscriber {number} was refused: {status}"))
             }
             Self::End(End::Deferred) => {
-                let room = format!("it has no room for more subscribers ({} are connected)", count(others));
+                // Those before it are there, though not all of them have been heard of.
+                let others = count(others.max(u64::from(number)));
+                let room = format!("it has no room for more subscribers ({others} are connected)");
                 Failure::refused("refused", format!("{away}: {room}"))
             }
             Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => {

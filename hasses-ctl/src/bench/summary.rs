@@ -5,6 +5,9 @@ use super::report::{Level, Report, Stalled, Storm};
 use crate::quantity::{bytes, count, counted};
 use crate::table::legible;
 
+/// No server holds a subscriber in so little: it had the memory already, from others before.
+const IMPLAUSIBLE_BYTES: f64 = 64.0;
+
 /// The report as lines, with what it means where it does not speak for itself.
 pub(super) fn text(report: &Report, colour: bool) -> String {
     let mut lines = vec![("subscribers", subscribers(report)), ("connecting", connecting(report))];
@@ -41,7 +44,9 @@ fn subscribers(report: &Report) -> String {
 fn connecting(report: &Report) -> String {
     let connect = &report.connect;
     let cpu = connect.cpu_us.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
-    format!("{:.2} s, {} a second{cpu}{}", connect.seconds, whole(connect.rate), memory(connect.memory_bytes))
+    let doubt = connect.memory_bytes.filter(|bytes| *bytes < IMPLAUSIBLE_BYTES);
+    let doubt = doubt.map_or("", |_| " (a fresh daemon shows it right)");
+    format!("{:.2} s, {} a second{cpu}{}{doubt}", connect.seconds, whole(connect.rate), memory(connect.memory_bytes))
 }
 
 fn publishing(report: &Report) -> Option<(&'static str, String)> {
@@ -257,6 +262,13 @@ faults       none
                     "generator    its busiest thread 38 % busy\n",
                     "\n950 of 1,000 messages went to topics without a subscriber.\n",
                 ][..],
+            ),
+            (
+                Report {
+                    connect: Connect { seconds: 0.1, rate: 10.0, cpu_us: None, memory_bytes: Some(4.0) },
+                    ..report()
+                },
+                &["connecting   0.10 s, 10 a second and 4 B of its memory each (a fresh daemon shows it right)\n"],
             ),
             (sparse(0), &["deliveries   none was due, so there is no latency\n"]),
             (
