@@ -13,6 +13,10 @@ pub(super) fn conclusions(report: &Report) -> Vec<String> {
         (is_interrupted && !is_measured, "It was interrupted before the measurement began: nothing was measured."),
         (report.ended == Some("stalled"), "Nothing came any more, so it was ended: what was due then counts as lost."),
         (
+            report.ended == Some("gone"),
+            "Nothing more could be published, so it was ended: these are the figures up to then.",
+        ),
+        (
             !report.is_ok() && (is_measured || !is_interrupted),
             "Messages did not come as they should, so the other figures say little.",
         ),

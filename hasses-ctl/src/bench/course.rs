@@ -129,6 +129,12 @@ impl Course<'_> {
             measured.published = Some(published);
             measured.ended = ended;
         }
+        self.conclude(&mut measured)?;
+        Ok(measured)
+    }
+
+    /// Listens for what should not come, and says what the whole of it may mean.
+    fn conclude(&mut self, measured: &mut Measured) -> Result<(), Failure> {
         self.listen(QUIET)?;
         if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
             measured.remarks.extend(self.plan.place.doubt.clone());
@@ -139,7 +145,7 @@ impl Course<'_> {
             }
             measured.remarks.push(parting);
         }
-        Ok(measured)
+        Ok(())
     }
 
     /// What to say where the publisher's connection is lost: that the server is gone, where nobody is connected to it any more.
@@ -204,7 +210,7 @@ impl Course<'_> {
         let after = sums(self.board);
         let memory = memory.zip(self.memory());
         let ended = self.ride_out(ended)?;
-        let span = Span::between(&begun, &Moment { time, ..self.server.at_rest() });
+        let span = self.span(&begun, time, ended);
         self.receiver.resume();
         let published = Published {
             span,
@@ -217,6 +223,13 @@ impl Course<'_> {
             memory,
         };
         Ok((published, ended))
+    }
+
+    /// What was measured from a moment to a time, looked at now.
+    fn span(&self, begun: &Moment, time: u64, ended: Ended) -> Span {
+        let span = Span::between(begun, &Moment { time, ..self.server.at_rest() });
+        // What a process had used goes with it.
+        if ended == Ended::Gone { Span { cpu: None, busy: None, ..span } } else { span }
     }
 
     /// What is held now, where some read nothing.
