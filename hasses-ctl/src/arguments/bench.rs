@@ -2,7 +2,7 @@
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::DEFAULT_URL;
+use super::numbers::{count, process, rate, seconds, size};
 use crate::bench::Mix;
 
 /// Load an SSE server with subscribers and messages, check every delivery, and say what it cost.
@@ -23,8 +23,10 @@ use crate::bench::Mix;
              [--messages <n> | --duration <seconds>] [--warm-up <n>] [--size <bytes>] [--threads <n>]\n             \
              [--spin] [--cores <list>] [--idle <seconds>] [--pid <pid>] [--ca <file>]\n             \
              [--connect-rate <n>] [--patience <seconds>]",
-    note = "<url> is where subscribers connect, http://127.0.0.1:8080/sse unless given. `{{topic}}` in\n\
-            it becomes the topic; without it `subscribe=TOPIC` is added, as hasses takes it.\n\
+    note = "<url> is where subscribers connect; unless given, where the daemon behind --control listens,\n\
+            else http://127.0.0.1:8080/sse. `{{topic}}` in it becomes the topic; without it\n\
+            `subscribe=TOPIC` is added, as hasses takes it.\n\
+            Numbers may be written as 20k or 1m, of bytes in KiB and MiB.\n\
             Without --rate the next burst goes out when everybody has the one before. Every\n\
             subscriber's messages are checked: each once, in order, intact. The server's CPU and\n\
             memory are measured where its process is known and on this machine.\n\
@@ -34,10 +36,10 @@ use crate::bench::Mix;
 )]
 pub(crate) struct Bench {
     /// where subscribers connect, with `{topic}` where another server wants the topic
-    #[argh(positional, arg_name = "url", default = "DEFAULT_URL.to_owned()")]
-    pub(crate) url: String,
+    #[argh(positional, arg_name = "url")]
+    pub(crate) url: Option<String>,
     /// connections; 100 unless given
-    #[argh(option, arg_name = "n", default = "100")]
+    #[argh(option, arg_name = "n", default = "100", from_str_fn(count))]
     pub(crate) subscribers: u64,
     /// topics: one; each (a topic for each subscriber); a number (alike); zipf:N (N topics by Zipf's law); one unless given
     #[argh(option, arg_name = "mix", default = "Mix::One")]
@@ -46,10 +48,10 @@ pub(crate) struct Bench {
     #[argh(option, arg_name = "name", default = "\"bench\".to_owned()")]
     pub(crate) topic: String,
     /// further connections of the same topics that read nothing, from before the measurement to its end
-    #[argh(option, arg_name = "n", default = "0")]
+    #[argh(option, arg_name = "n", default = "0", from_str_fn(count))]
     pub(crate) stalled: u64,
     /// further connections that come back all at once in the middle of the measurement, and want all from its first event on
-    #[argh(option, arg_name = "n", default = "0")]
+    #[argh(option, arg_name = "n", default = "0", from_str_fn(count))]
     pub(crate) storm: u64,
     /// how messages go to the server: classic or json on the control channel, post by HTTP; classic unless given
     #[argh(option, arg_name = "how", default = "\"classic\".to_owned()")]
@@ -64,25 +66,25 @@ pub(crate) struct Bench {
     #[argh(option, arg_name = "line")]
     pub(crate) post_header: Vec<String>,
     /// messages that are written at once; 1 unless given
-    #[argh(option, arg_name = "n", default = "1")]
+    #[argh(option, arg_name = "n", default = "1", from_str_fn(count))]
     pub(crate) burst: u64,
     /// bursts a second, whether the ones before have arrived or not; latency counts from when each was due
-    #[argh(option, arg_name = "n")]
+    #[argh(option, arg_name = "n", from_str_fn(rate))]
     pub(crate) rate: Option<f64>,
     /// messages that are measured, rounded up to whole bursts; 1000 unless given
-    #[argh(option, arg_name = "n")]
+    #[argh(option, arg_name = "n", from_str_fn(count))]
     pub(crate) messages: Option<u64>,
-    /// seconds to measure, instead of a number of messages
-    #[argh(option, arg_name = "seconds")]
+    /// seconds to measure, instead of a number of messages; with --rate so many bursts as are due in them
+    #[argh(option, arg_name = "seconds", from_str_fn(seconds))]
     pub(crate) duration: Option<f64>,
-    /// messages before, which are not measured; a tenth of --messages unless given
-    #[argh(option, arg_name = "n")]
+    /// messages before, which are not measured; unless given a tenth of --messages, or 100 within a tenth of --duration
+    #[argh(option, arg_name = "n", from_str_fn(count))]
     pub(crate) warm_up: Option<u64>,
     /// bytes of a message, at least 16; 64 unless given
-    #[argh(option, arg_name = "bytes", default = "64")]
+    #[argh(option, arg_name = "bytes", default = "64", from_str_fn(size))]
     pub(crate) size: u64,
     /// receiving threads; 1 unless given
-    #[argh(option, arg_name = "n", default = "1")]
+    #[argh(option, arg_name = "n", default = "1", from_str_fn(count))]
     pub(crate) threads: u64,
     /// receive without sleeping, so that the server never pays for waking a receiver; takes a whole core a thread
     #[argh(switch)]
@@ -91,18 +93,18 @@ pub(crate) struct Bench {
     #[argh(option, arg_name = "list")]
     pub(crate) cores: Option<String>,
     /// seconds of silence between subscribing and publishing, in which the server's CPU is measured
-    #[argh(option, arg_name = "seconds")]
+    #[argh(option, arg_name = "seconds", from_str_fn(seconds))]
     pub(crate) idle: Option<f64>,
     /// process of the server, whose CPU and memory are measured; the daemon's own unless given
-    #[argh(option, arg_name = "pid")]
+    #[argh(option, arg_name = "pid", from_str_fn(process))]
     pub(crate) pid: Option<u32>,
     /// believe the authorities in this PEM file instead of the system's
     #[argh(option, arg_name = "file")]
     pub(crate) ca: Option<String>,
     /// connections opened a second, at most
-    #[argh(option, arg_name = "n")]
+    #[argh(option, arg_name = "n", from_str_fn(count))]
     pub(crate) connect_rate: Option<u64>,
     /// seconds without any delivery after which what is due counts as lost; 20 unless given
-    #[argh(option, arg_name = "seconds", default = "20.0")]
+    #[argh(option, arg_name = "seconds", default = "20.0", from_str_fn(seconds))]
     pub(crate) patience: f64,
 }

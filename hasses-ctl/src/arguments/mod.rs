@@ -6,6 +6,7 @@
 mod bench;
 mod completions;
 mod manual;
+mod numbers;
 mod words;
 
 use argh::{ArgsInfo, FromArgs};

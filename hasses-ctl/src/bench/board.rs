@@ -2,13 +2,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::scout::Find;
+use super::scout::Quest;
 use super::traffic::Traffic;
 use crate::failure::Failure;
 
@@ -25,7 +25,7 @@ pub(super) struct Board {
     stage: [AtomicBool; 6],
     failure: Mutex<Option<Failure>>,
     /// The first event that was measured.
-    find: Find,
+    quest: Arc<Quest>,
     /// Wakes the first thread, which waits for the others.
     first: OwnedFd,
     /// Wakes all of them for the end.
@@ -80,7 +80,7 @@ impl Board {
             due: AtomicU64::new(0),
             stage: Default::default(),
             failure: Mutex::new(None),
-            find: Find::default(),
+            quest: Quest::new(),
             first: descriptor()?,
             end: descriptor()?,
         })
@@ -115,8 +115,8 @@ impl Board {
     }
 
     /// The first event that was measured, once somebody has it who looks at ids.
-    pub(super) fn find(&self) -> &Find {
-        &self.find
+    pub(super) fn quest(&self) -> &Arc<Quest> {
+        &self.quest
     }
 
     /// Whether this has come true.

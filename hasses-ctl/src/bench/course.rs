@@ -6,22 +6,21 @@
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::board::{Board, Gauge, Mark};
 use super::clock;
 use super::cores::{pin, pin_to};
 use super::crowd::Crowd;
 use super::generator;
+use super::measured::{Ended, Measured, Published, Span};
 use super::memory::Memory;
 use super::metronome::Metronome;
 use super::plan::{Amount, Plan};
 use super::publisher::Publisher;
 use super::receiver::{Found, Receiver};
 use super::server::{Moment, Server};
-use super::stalled::{Held, Stalled};
+use super::stalled::Stalled;
 use super::storm::{Passed, Storm};
-use super::tally::{Faults, REMARKS, Tally, histogram};
+use super::tally::{Faults, Tally, histogram};
 use crate::failure::Failure;
 
 /// How long to listen, after the last message that was due, for messages that should not come.
@@ -29,60 +28,15 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How long a turn may sleep.
 pub(super) const NAP: Duration = Duration::from_millis(100);
 
-/// What a run gave.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) server: Server,
-    pub(super) connect: Span,
-    pub(super) memory: Option<u64>,
-    pub(super) idle: Option<(Span, Option<u64>)>,
-    pub(super) published: Option<Published>,
-    pub(super) latency: Histogram<u64>,
-    pub(super) faults: Faults,
-    pub(super) remarks: Vec<String>,
-    pub(super) stalled: Option<Held>,
-    pub(super) storm: Option<Passed>,
-    pub(super) ended: Ended,
-}
-
-/// A stretch of time, and the server's CPU in it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) elapsed: Duration,
-    pub(super) cpu: Option<Duration>,
-    /// The share of it in which the server's busiest thread was busy.
-    pub(super) busy: Option<f64>,
-}
-
-/// What was measured.
-#[derive(Debug)]
-pub(super) struct Published {
-    pub(super) span: Span,
-    pub(super) messages: u64,
-    pub(super) expected: u64,
-    pub(super) received: u64,
-    pub(super) bytes: u64,
-    pub(super) generator: generator::Used,
-    /// Before and after, where some read nothing.
-    pub(super) memory: Option<(Memory, Memory)>,
-}
-
-/// How a wait, and a run, ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    Properly,
-    /// Something was due and did not come.
-    Stalled,
-    /// The user ended it.
-    Interrupted,
-}
-
 /// Runs a plan.
 pub(super) fn run(plan: &Plan, board: &Board) -> Result<Measured, Failure> {
     pin(&plan.cores)?;
     let server = Server::find(plan)?;
-    let publisher =
-        Publisher::new(plan.outlet.open(plan.trust.as_ref())?, plan.outlet.way().clone(), plan.shape.clone());
+    let publisher = Publisher::new(
+        plan.place.outlet.open(plan.place.trust.as_ref())?,
+        plan.place.outlet.way().clone(),
+        plan.shape.clone(),
+    );
     let (stalled, storm) = (Stalled::of(plan, board, server)?, Storm::of(plan, board)?);
     thread::scope(|scope| {
         let _end = EndOnDrop(board);
@@ -168,15 +122,37 @@ impl Course<'_> {
             self.board.set(Mark::Filling, true);
             self.gather(|_| stalled.subscribed())?;
         }
-        let (_, ended) = self.publish(Amount::Messages(self.plan.whole_warm_up()))?;
+        let (_, ended) = self.publish(self.plan.warm_up)?;
         measured.ended = ended;
         if ended == Ended::Properly {
             let (published, ended) = self.measure()?;
             measured.published = Some(published);
             measured.ended = ended;
         }
-        self.listen(QUIET)?;
+        self.conclude(&mut measured)?;
         Ok(measured)
+    }
+
+    /// Listens for what should not come, and says what the whole of it may mean.
+    fn conclude(&mut self, measured: &mut Measured) -> Result<(), Failure> {
+        self.listen(QUIET)?;
+        if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
+            measured.remarks.extend(self.plan.place.doubt.clone());
+        }
+        if let Some(parting) = self.parting() {
+            if measured.published.is_none() {
+                return Err(Failure::unreachable(parting));
+            }
+            measured.remarks.push(parting);
+        }
+        Ok(())
+    }
+
+    /// What to say where the publisher's connection is lost: that the server is gone, where nobody is connected to it any more.
+    fn parting(&self) -> Option<String> {
+        let lost = self.publisher.lost()?;
+        let is_deserted = self.board.with_traffic(|traffic| traffic.is_deserted());
+        Some(if is_deserted { format!("the server is gone: {lost}") } else { lost.to_owned() })
     }
 
     /// Has all subscribers connect.
@@ -197,6 +173,7 @@ impl Course<'_> {
                 let error = format!("{subscribed} of {all} are subscribed, and no further one since {seconds} s");
                 Err(Failure::refused("refused", error))
             }
+            Ended::Gone => Err(Failure::unreachable(self.publisher.lost().unwrap_or_default())),
             Ended::Interrupted => Err(Failure::refused("interrupted", "ended before anything was measured")),
         }
     }
@@ -212,11 +189,17 @@ impl Course<'_> {
         let before = self.server.before();
         let sums = |board: &Board| {
             let sum = |of: fn(&Gauge) -> &_| board.sum(of);
-            (board.due(), sum(|gauge| &gauge.received), sum(|gauge| &gauge.bytes))
+            (
+                board.due(),
+                sum(|gauge| &gauge.received),
+                sum(|gauge| &gauge.bytes),
+                board.with_traffic(|traffic| traffic.unheard()),
+            )
         };
-        let (due, received, bytes) = sums(self.board);
+        let (due, received, bytes, unheard) = sums(self.board);
         let memory = self.memory();
         self.receiver.resume();
+        self.board.quest().begin(self.board.with_traffic(|traffic| traffic.newest(0)) + 1);
         self.board.set(Mark::Measuring, true);
         let generator = generator::Moment::now(self.board);
         let begun = Moment { time: clock::now(), ..before };
@@ -227,7 +210,7 @@ impl Course<'_> {
         let after = sums(self.board);
         let memory = memory.zip(self.memory());
         let ended = self.ride_out(ended)?;
-        let span = Span::between(&begun, &Moment { time, ..self.server.at_rest() });
+        let span = self.span(&begun, time, ended);
         self.receiver.resume();
         let published = Published {
             span,
@@ -235,10 +218,18 @@ impl Course<'_> {
             expected: after.0.saturating_sub(due),
             received: after.1.saturating_sub(received),
             bytes: after.2.saturating_sub(bytes),
+            unheard: after.3.saturating_sub(unheard),
             generator: used,
             memory,
         };
         Ok((published, ended))
+    }
+
+    /// What was measured from a moment to a time, looked at now.
+    fn span(&self, begun: &Moment, time: u64, ended: Ended) -> Span {
+        let span = Span::between(begun, &Moment { time, ..self.server.at_rest() });
+        // What a process had used goes with it.
+        if ended == Ended::Gone { Span { cpu: None, busy: None, ..span } } else { span }
     }
 
     /// What is held now, where some read nothing.
@@ -276,7 +267,7 @@ impl Course<'_> {
             let (publisher, burst) = (&mut self.publisher, self.plan.burst);
             self.board.with_traffic(|traffic| publisher.compose(burst, traffic));
             publisher.stamp(clock::now());
-            publisher.write()?;
+            publisher.write();
             published += burst;
             let ended = self.until_settled()?;
             if ended != Ended::Properly {
@@ -322,6 +313,9 @@ impl Course<'_> {
     fn until(&mut self, progress: impl Fn(&Board) -> (u64, u64)) -> Result<Ended, Failure> {
         let mut seen = (progress(self.board).0, self.receiver.time());
         loop {
+            if self.publisher.lost().is_some() {
+                return Ok(Ended::Gone);
+            }
             let (reached, wanted) = progress(self.board);
             if reached >= wanted && self.publisher.is_done() {
                 return Ok(Ended::Properly);
@@ -353,33 +347,10 @@ impl Course<'_> {
 
     fn turn(&mut self, nap: Duration) -> Result<(), Failure> {
         if self.receiver.turn(nap)? == Found::Publisher {
-            self.publisher.write()?;
+            self.publisher.write();
             self.publisher.read(self.receiver.buffer())?;
         }
         self.board.failure().map_or(Ok(()), Err)
-    }
-}
-
-impl Measured {
-    /// Adds what a thread has counted.
-    fn take(&mut self, mut tally: Tally) {
-        self.faults.add(&tally.faults);
-        self.remarks.append(&mut tally.remarks);
-        self.remarks.truncate(REMARKS);
-        // Both are made alike.
-        let _ = self.latency.add(tally.into_latency());
-    }
-}
-
-impl Span {
-    fn between(before: &Moment, after: &Moment) -> Self {
-        Self { elapsed: after.since(before), cpu: after.cpu_since(before), busy: after.busy_since(before) }
-    }
-}
-
-impl Default for Span {
-    fn default() -> Self {
-        Self { elapsed: Duration::ZERO, cpu: None, busy: None }
     }
 }
 

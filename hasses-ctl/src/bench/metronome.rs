@@ -33,23 +33,40 @@ impl Metronome<'_> {
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut buffer = vec![0; 64 * 1024];
         let begun = clock::now();
-        let (mut bursts, mut published) = (0, 0);
-        while amount.goes_on(published, clock::between(begun, clock::now())) && !self.board.is(Mark::Interrupted) {
-            let due = begun + nanoseconds(self.interval) * bursts;
-            while clock::now() < due {
-                self.wait(publisher, &mut buffer, clock::between(clock::now(), due).min(MAX_WAIT))?;
-                if self.board.is(Mark::Over) {
-                    return Ok(published);
-                }
-            }
+        let due = |bursts| begun + nanoseconds(self.interval) * bursts;
+        let (mut bursts, all) = (0, amount.bursts(self.burst, self.interval));
+        while bursts < all && !self.board.is(Mark::Interrupted) && self.is_in_time(begun, amount) {
+            self.wait_until(publisher, &mut buffer, due(bursts))?;
             self.until(publisher, &mut buffer, |publisher| publisher.backlog() <= MAX_BACKLOG)?;
+            if self.board.is(Mark::Over) || publisher.lost().is_some() {
+                break;
+            }
             self.board.with_traffic(|traffic| publisher.compose(self.burst, traffic));
-            publisher.stamp(due);
-            publisher.write()?;
-            (bursts, published) = (bursts + 1, published + self.burst);
+            publisher.stamp(due(bursts));
+            publisher.write();
+            bursts += 1;
         }
         self.until(publisher, &mut buffer, Publisher::is_done)?;
-        Ok(published)
+        // The time of the last burst ends when the next one would be due, so that the rate comes out as it was kept.
+        self.wait_until(publisher, &mut buffer, due(bursts))?;
+        Ok(bursts * self.burst)
+    }
+
+    /// Whether a server that takes bursts late still gets those that were due in a time.
+    fn is_in_time(&self, begun: u64, amount: Amount) -> bool {
+        match amount {
+            Amount::Messages(_) => true,
+            Amount::Time(time) | Amount::Either(_, time) => clock::between(begun, clock::now()) < time + self.patience,
+        }
+    }
+
+    /// Waits until a time, or until the user or the run ends it.
+    fn wait_until(&self, publisher: &mut Publisher, buffer: &mut [u8], time: u64) -> Result<(), Failure> {
+        let is_ended = || self.board.is(Mark::Interrupted) || self.board.is(Mark::Over);
+        while clock::now() < time && !is_ended() && publisher.lost().is_none() {
+            self.wait(publisher, buffer, clock::between(clock::now(), time).min(MAX_WAIT))?;
+        }
+        Ok(())
     }
 
     /// Waits for the server to take or to answer.
@@ -60,7 +77,7 @@ impl Metronome<'_> {
         reached: impl Fn(&Publisher) -> bool,
     ) -> Result<(), Failure> {
         let end = clock::now() + nanoseconds(self.patience);
-        while !reached(publisher) {
+        while !reached(publisher) && publisher.lost().is_none() {
             if self.board.is(Mark::Over) {
                 return Ok(());
             }
@@ -88,7 +105,7 @@ impl Metronome<'_> {
             Err(error) => return Err(Failure::refused("system", format!("poll: {error}"))),
         };
         if found > 0 {
-            publisher.write()?;
+            publisher.write();
             publisher.read(buffer)?;
         }
         Ok(())
@@ -101,10 +118,51 @@ impl Amount {
         match self {
             Self::Messages(messages) => published < messages,
             Self::Time(time) => elapsed < time,
+            Self::Either(messages, time) => published < messages && elapsed < time,
+        }
+    }
+
+    /// The bursts that are due with this interval: of a time those that begin in it, of which the one at its end is none.
+    fn bursts(self, burst: u64, interval: Duration) -> u64 {
+        let in_messages = |messages: u64| messages.div_ceil(burst);
+        // The interval is rounded to nanoseconds, so the quotient of a rate that is kept exactly is a little off.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and far below the limit"
+        )]
+        let in_time = |time: Duration| (time.as_secs_f64() / interval.as_secs_f64() + 0.01) as u64;
+        match self {
+            Self::Messages(messages) => in_messages(messages),
+            Self::Time(time) => in_time(time).max(1),
+            Self::Either(messages, time) => in_messages(messages).min(in_time(time)),
         }
     }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_bursts_are_due_as_rate_times_duration_says() {
+        let seconds = Duration::from_secs_f64;
+        for (amount, burst, rate, expected) in [
+            (Amount::Time(seconds(2.0)), 1, 10.0, 20),
+            (Amount::Time(seconds(1.0)), 50, 3.0, 3),
+            (Amount::Time(seconds(30.0)), 1, 7.0, 210),
+            (Amount::Time(seconds(1.5)), 1, 1.0, 1),
+            (Amount::Time(seconds(0.1)), 1, 1.0, 1),
+            (Amount::Messages(21), 10, 5.0, 3),
+            (Amount::Either(100, seconds(0.2)), 1, 10.0, 2),
+            (Amount::Either(100, seconds(0.05)), 1, 10.0, 0),
+            (Amount::Either(100, seconds(60.0)), 50, 10.0, 2),
+        ] {
+            assert_eq!(amount.bursts(burst, seconds(1.0 / rate)), expected, "{amount:?} {burst} {rate}");
+        }
+    }
 }

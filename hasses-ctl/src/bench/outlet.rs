@@ -1,4 +1,4 @@
-//! Where messages go into the server: a control channel, or an HTTP URL; and which process is behind the channel.
+//! Where messages go into the server: a control channel, or an HTTP URL; and what is behind the channel.
 
 use std::io::{self, BufRead as _, BufReader, Write};
 use std::net::TcpStream;
@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use hasses_client::web::{Scheme, Transport, Trust, Url, dial, resolve};
-use serde_json::Value;
 
 use super::publisher::{Post, Way};
 use super::socket::Socket;
@@ -109,8 +108,8 @@ impl Outlet {
         }
     }
 
-    /// The process behind the control channel, where that is a daemon that says so, and on this machine.
-    pub(super) fn process(&self) -> Option<u32> {
+    /// What the server behind the control channel answers to `status`, where it is there and answers at once.
+    pub(super) fn status(&self) -> Option<String> {
         let Self::Control(url, _) = self else { return None };
         let answer = match control(url).ok()? {
             Control::Tcp(stream) => {
@@ -122,11 +121,13 @@ impl Outlet {
                 ask_status(&stream, &stream)
             }
         };
-        let status: Value = serde_json::from_str(&answer.ok()?).ok()?;
-        let pid = status["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())?;
-        // On another machine, or in a container, the number is somebody else's.
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        (name.trim() == "hasses").then_some(pid)
+        answer.ok()
+    }
+
+    /// The host that messages go to, where the channel has one.
+    pub(super) fn host(&self) -> Option<&str> {
+        let Self::Control(url, _) = self else { return None };
+        url.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map(|(host, _)| host)
     }
 }
 

@@ -1,22 +1,18 @@
 //! What is to be measured: the command line, checked.
 
-use std::path::Path;
 use std::time::Duration;
-
-use hasses_client::web::Trust;
 
 use super::message::{MAX_NUMBER, MAX_TOPICS, MIN_BYTES, Shape};
 use super::mix::Mix;
 use super::names::Names;
-use super::outlet::{self, Outlet};
-use super::target::Target;
+use super::place::Place;
 use crate::arguments::Bench;
 use crate::failure::Failure;
 
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) target: Target,
+    pub(super) place: Place,
     pub(super) subscribers: u32,
     /// Further ones that read nothing.
     pub(super) stalled: u32,
@@ -24,16 +20,13 @@ pub(crate) struct Plan {
     pub(super) storm: u32,
     pub(super) mix: Mix,
     pub(super) publish: String,
-    pub(super) outlet: Outlet,
-    /// Who is believed, where TLS is spoken.
-    pub(super) trust: Option<Trust>,
     pub(super) burst: u64,
     /// From one burst to the next, where they do not wait for each other.
     pub(super) interval: Option<Duration>,
     pub(super) rate: Option<f64>,
     pub(super) amount: Amount,
-    /// Messages that are not measured.
-    pub(super) warm_up: u64,
+    /// What is published before, and not measured.
+    pub(super) warm_up: Amount,
     pub(super) shape: Shape,
     pub(super) threads: usize,
     pub(super) manner: Manner,
@@ -51,6 +44,8 @@ pub(super) enum Amount {
     Messages(u64),
     /// For so long.
     Time(Duration),
+    /// So many messages, and no longer than so long.
+    Either(u64, Duration),
 }
 
 /// How receiving threads wait.
@@ -83,11 +78,9 @@ impl Plan {
         let names = Names::new(&arguments.topic, topics).map_err(|why| Failure::usage(format!("--topic {why}")))?;
         let size = within("--size", arguments.size, MIN_BYTES as u64, MAX_BYTES)?;
         let amount = amount(arguments)?;
-        let default_warm_up = if let Amount::Messages(messages) = amount { messages.div_ceil(10) } else { 100 };
         let rate = arguments.rate.map(|rate| fraction("--rate", rate, 0.001, MAX_RATE)).transpose()?;
         let connect_rate = arguments.connect_rate.map(|rate| within("--connect-rate", rate, 1, MAX_SUBSCRIBERS));
         let threads = within("--threads", arguments.threads, 1, MAX_THREADS.min(u64::from(subscribers)))?;
-        let trust = trust(arguments)?;
         Ok(Self {
             subscribers,
             stalled: crowd("--stalled", arguments.stalled, 0)?,
@@ -98,7 +91,7 @@ impl Plan {
             interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             rate,
             amount,
-            warm_up: within("--warm-up", arguments.warm_up.unwrap_or(default_warm_up), 0, MAX_MESSAGES)?,
+            warm_up: warm_up(arguments.warm_up, amount)?,
             shape: Shape::new(usize::try_from(size).unwrap_or(MIN_BYTES), names),
             threads: usize::try_from(threads).unwrap_or(1),
             manner: if arguments.spin { Manner::Spin } else { Manner::Sleep },
@@ -108,21 +101,8 @@ impl Plan {
             connect_rate: connect_rate.transpose()?.and_then(|rate| u32::try_from(rate).ok()),
             patience: seconds("--patience", Some(arguments.patience), 0.1)?.unwrap_or_default(),
             // Behind everything that needs no look at the world.
-            target: Target::find(&arguments.url, trust.as_ref())?,
-            outlet: outlet::find(arguments, control)?,
-            trust,
+            place: Place::find(arguments, control)?,
         })
-    }
-
-    /// Messages that are not measured, in whole bursts.
-    pub(super) fn whole_warm_up(&self) -> u64 {
-        self.warm_up.div_ceil(self.burst) * self.burst
-    }
-
-    /// Number of the first message that is measured, where there is one topic.
-    pub(super) fn first_measured(&self) -> u32 {
-        // Numbers that messages can have are smaller.
-        u32::try_from(self.whole_warm_up() + 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -140,22 +120,23 @@ fn storm(arguments: &Bench) -> Result<u32, Failure> {
     Ok(storm)
 }
 
-/// Who is believed; the system is asked only where TLS is spoken, since reading all it knows takes a while.
-fn trust(arguments: &Bench) -> Result<Option<Trust>, Failure> {
-    if let Some(file) = &arguments.ca {
-        let trust = Trust::in_file(Path::new(file));
-        return trust.map(Some).map_err(|why| Failure::usage(format!("--ca {file}: {why}")));
-    }
-    let secure = arguments.post.iter().chain([&arguments.url]).any(|url| !url.starts_with("http://"));
-    Ok(secure.then(Trust::of_system))
-}
-
 fn amount(arguments: &Bench) -> Result<Amount, Failure> {
     match (arguments.messages, arguments.duration) {
         (Some(_), Some(_)) => Err(Failure::usage("--messages and --duration exclude each other")),
         (None, Some(duration)) => Ok(Amount::Time(seconds("--duration", Some(duration), 0.001)?.unwrap_or_default())),
         (messages, None) => Ok(Amount::Messages(within("--messages", messages.unwrap_or(1_000), 1, MAX_MESSAGES)?)),
     }
+}
+
+/// A tenth of what is measured; of a time also no more than 100 messages, which are enough for any server to be warm.
+fn warm_up(asked: Option<u64>, amount: Amount) -> Result<Amount, Failure> {
+    if let Some(asked) = asked {
+        return within("--warm-up", asked, 0, MAX_MESSAGES).map(Amount::Messages);
+    }
+    Ok(match amount {
+        Amount::Messages(messages) => Amount::Messages(messages.div_ceil(10)),
+        Amount::Time(time) | Amount::Either(_, time) => Amount::Either(100, time / 10),
+    })
 }
 
 /// `1,4-7` as numbers.

@@ -46,6 +46,8 @@ pub(super) struct Publisher {
     /// Where the messages of the burst begin.
     places: Vec<usize>,
     unanswered: u64,
+    /// Why the connection is no more.
+    lost: Option<String>,
 }
 
 impl Publisher {
@@ -56,7 +58,7 @@ impl Publisher {
             Way::Json => Answers::Lines(Vec::new()),
             Way::Post(_) => Answers::Responses(Response::default()),
         };
-        Self { socket, way, shape, answers, out: Vec::new(), written: 0, places: Vec::new(), unanswered: 0 }
+        Self { socket, way, shape, answers, out: Vec::new(), written: 0, places: Vec::new(), unanswered: 0, lost: None }
     }
 
     /// Composes the next burst behind what is not written yet.
@@ -81,14 +83,16 @@ impl Publisher {
     }
 
     /// Writes as much as there is room for.
-    pub(super) fn write(&mut self) -> Result<(), Failure> {
+    pub(super) fn write(&mut self) {
         while self.written < self.out.len() {
             match self.socket.send(&self.out[self.written..]) {
                 Ok(count) => self.written += count,
-                Err(error) => return would_block_or(&error),
+                Err(error) => return self.stop_for(&error),
             }
         }
-        self.socket.flush().or_else(|error| would_block_or(&error))
+        if let Err(error) = self.socket.flush() {
+            self.stop_for(&error);
+        }
     }
 
     /// Reads every answer that has come.
@@ -105,14 +109,31 @@ impl Publisher {
             match read {
                 Ok(_) => {}
                 Err(Stop::Refused(failure)) => return Err(failure.within("a publish was refused")),
-                Err(Stop::Io(error)) => return would_block_or(&error),
+                Err(Stop::Io(error)) => {
+                    self.stop_for(&error);
+                    return Ok(());
+                }
             }
         }
     }
 
-    /// Whether everything is written and answered.
+    /// Whether everything is written and answered, as far as it ever will be.
     pub(super) fn is_done(&self) -> bool {
-        self.is_written() && self.unanswered == 0
+        self.lost.is_some() || self.is_written() && self.unanswered == 0
+    }
+
+    /// Why nothing more can be published, where the connection is lost.
+    pub(super) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// Stops writing or reading for now, or for good.
+    fn stop_for(&mut self, error: &io::Error) {
+        self.lost = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => return,
+            io::ErrorKind::UnexpectedEof => Some("the server closed the publisher's connection".to_owned()),
+            _ => Some(format!("the publisher's connection was lost: {error}")),
+        };
     }
 
     /// Bytes that are not written yet.
@@ -170,13 +191,5 @@ enum Stop {
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-fn would_block_or(error: &io::Error) -> Result<(), Failure> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::UnexpectedEof => Err(Failure::unreachable("the server closed the publisher's connection")),
-        _ => Err(Failure::unreachable(format!("the publisher's connection was lost: {error}"))),
     }
 }

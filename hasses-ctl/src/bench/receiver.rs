@@ -18,9 +18,11 @@ use super::opening::Opening;
 use super::plan::{Manner, Plan};
 use super::scout::Scout;
 use super::socket::{self, Socket};
+use super::stop::Stop;
 use super::stream::{End, EventStream};
 use super::tally::Tally;
 use crate::failure::Failure;
+use crate::quantity::counted;
 
 /// Enough for a burst of 50 events in one read.
 const READ_BUFFER: usize = 64 * 1024;
@@ -200,8 +202,8 @@ impl<'a> Receiver<'a> {
                 let lost = stream.lost(traffic.newest(stream.topic()));
                 self.tally.faults.lost += lost;
                 if lost > 0 {
-                    self.tally
-                        .remark(|_| format!("subscriber {} lacks {lost} messages at the end", stream.subscriber()));
+                    let (number, lost) = (stream.subscriber(), counted(lost, "message"));
+                    self.tally.remark(|_| format!("subscriber {number} lacks {lost} at the end"));
                 }
             }
         });
@@ -243,13 +245,13 @@ impl<'a> Receiver<'a> {
     fn open(&mut self) -> Result<(), Failure> {
         while let Some(number) = self.opening.next(self.subscribed, self.time) {
             let topic = self.board.with_traffic(|traffic| traffic.topic_of(number - self.crowd.first));
-            let from = socket::source(self.plan.target.address, number);
-            let socket = Socket::connect(self.plan.target.address, from, self.plan.target.tls.as_ref())
+            let from = socket::source(self.plan.place.target.address, number);
+            let socket = Socket::connect(self.plan.place.target.address, from, self.plan.place.target.tls.as_ref())
                 .map_err(|error| self.unreachable(number, &error))?;
             watch(&self.epoll, &socket, self.subscribers.len() as u64, EventFlags::OUT)?;
             let has = self.crowd.bookmark.as_ref().map_or(0, |bookmark| bookmark.number);
-            let scout = (number == 0 && self.plan.storm > 0)
-                .then(|| Scout::new(self.plan.first_measured(), self.board.find().clone()));
+            let is_scout = number == 0 && self.plan.storm > 0;
+            let scout = is_scout.then(|| Scout::new(self.board.quest().clone()));
             let stream = EventStream::new(number, topic, has).with(scout);
             self.subscribers.push(Subscriber { socket: Some(socket), stage: Stage::Connecting, stream });
         }
@@ -301,7 +303,7 @@ impl<'a> Receiver<'a> {
     fn ask(&mut self, rank: usize) -> Result<(), Failure> {
         let Subscriber { socket: slot, stage, stream } = &mut self.subscribers[rank];
         let Some(socket) = slot else { return Ok(()) };
-        let request = self.plan.target.request(stream.topic(), &self.plan.shape, self.crowd.bookmark.as_ref());
+        let request = self.plan.place.target.request(stream.topic(), &self.plan.shape, self.crowd.bookmark.as_ref());
         let asked = socket.fault().and_then(|()| socket.send(&request));
         *stage = Stage::Asked;
         epoll::modify(&self.epoll, &*socket, epoll::EventData::new_u64(rank as u64), READING).map_err(system)?;
@@ -313,11 +315,10 @@ impl<'a> Receiver<'a> {
     fn lose(&mut self, rank: usize, stop: &Stop) -> Result<(), Failure> {
         let Subscriber { socket, stage, stream } = &mut self.subscribers[rank];
         let number = stream.subscriber();
-        if let Stop::End(End::Refused(status)) = stop {
-            return Err(Failure::refused("http", format!("subscriber {number} was refused: {status}")));
-        }
-        if !self.board.is(Mark::Subscribed) {
-            return Err(self.turned_away(number, stop));
+        let had_head = u64::from(*stage == Stage::Subscribed);
+        if matches!(stop, Stop::End(End::Refused(_))) || !self.board.is(Mark::Subscribed) {
+            let place = &self.plan.place.target;
+            return Err(stop.turned_away(place, number, self.crowd.end(), self.connected().saturating_sub(had_head)));
         }
         *socket = None;
         if *stage != Stage::Subscribed {
@@ -342,50 +343,15 @@ impl<'a> Receiver<'a> {
             let error = format!("subscriber {number} of {} could not connect: {error}", self.crowd.end());
             return Failure::refused("refused", error);
         }
-        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.target.url))
+        Failure::unreachable(format!("nobody answers at {}: {error}", self.plan.place.target.url))
             .advise("say where subscribers connect: hasses-ctl bench http://127.0.0.1:8080/sse")
     }
 
-    fn turned_away(&self, number: u32, stop: &Stop) -> Failure {
-        let error = format!(
-            "subscriber {number} of {} was turned away before anything was published: {}",
-            self.crowd.end(),
-            stop.reason()
-        );
-        match stop {
-            Stop::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Failure::refused("tls", format!("TLS with {} failed: {error}", self.plan.target.url))
-                    .advise("an authority of one's own is believed with --ca FILE")
-            }
-            _ => Failure::refused("refused", error),
-        }
-    }
-}
-
-/// Why nothing more comes from a subscriber's connection.
-#[derive(Debug)]
-enum Stop {
-    End(End),
-    Io(io::Error),
-}
-
-impl Stop {
-    fn reason(&self) -> String {
-        match self {
-            Self::End(End::Refused(status)) => status.clone(),
-            Self::End(End::Ended) => "the server ended the stream".to_owned(),
-            Self::End(End::Malformed(why)) => (*why).to_owned(),
-            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                "the server closed the connection".to_owned()
-            }
-            Self::Io(error) => error.to_string(),
-        }
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+    /// Subscribers that have their head.
+    fn connected(&self) -> u64 {
+        let gauges = self.board.gauges().iter().enumerate().filter(|(rank, _)| *rank != self.rank);
+        let elsewhere: u64 = gauges.map(|(_, gauge)| gauge.subscribed.load(Relaxed)).sum();
+        u64::from(self.crowd.first) + elsewhere + self.subscribed
     }
 }
 

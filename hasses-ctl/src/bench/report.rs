@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::course::{Ended, Measured, Published, Span};
+use super::measured::{Ended, Measured, Published, Span};
 use super::memory::Memory;
 use super::plan::Plan;
 use super::stalled::Held;
@@ -47,7 +47,7 @@ pub(super) struct Report {
     pub(super) faults: Faults,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) remarks: Vec<String>,
-    /// `stalled` or `interrupted`.
+    /// `stalled`, `interrupted` or `gone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +84,8 @@ pub(super) struct PublishPhase {
     pub(super) messages: u64,
     pub(super) seconds: f64,
     pub(super) rate: f64,
+    /// Messages to topics without a subscriber.
+    pub(super) unheard: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cpu_us_per_publish: Option<f64>,
 }
@@ -151,8 +153,10 @@ impl Report {
     pub(super) fn new(plan: &Plan, measured: Measured) -> Self {
         let published = measured.published.as_ref();
         Self {
-            ok: !measured.faults.any() && measured.ended != Ended::Stalled,
-            url: plan.target.url.clone(),
+            ok: !measured.faults.any()
+                && matches!(measured.ended, Ended::Properly | Ended::Interrupted)
+                && published.is_some(),
+            url: plan.place.target.url.clone(),
             server: measured.server.identity().map(|(pid, processes)| Server { pid, processes }),
             subscribers: plan.subscribers,
             topics: plan.mix.topics(plan.subscribers),
@@ -160,7 +164,7 @@ impl Report {
             burst: plan.burst,
             rate: plan.rate,
             threads: plan.threads,
-            tls: plan.target.tls.is_some(),
+            tls: plan.place.target.tls.is_some(),
             publish: plan.publish.clone(),
             connect: connect(plan, &measured),
             idle: measured.idle.map(|(span, memory)| idle(plan, span, memory)),
@@ -176,6 +180,7 @@ impl Report {
                 Ended::Properly => None,
                 Ended::Stalled => Some("stalled"),
                 Ended::Interrupted => Some("interrupted"),
+                Ended::Gone => Some("gone"),
             },
         }
     }
@@ -215,6 +220,7 @@ fn publish_phase(published: &Published) -> PublishPhase {
         messages: published.messages,
         seconds: rounded(published.span.elapsed.as_secs_f64()),
         rate: per_second(published.messages, published.span),
+        unheard: published.unheard,
         cpu_us_per_publish: cpu(published.span, published.messages),
     }
 }

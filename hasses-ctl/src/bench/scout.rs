@@ -1,5 +1,6 @@
 //! Reads one subscriber's stream as a browser does, up to the id of one message. No I/O.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use hasses_client::sse::Parser;
@@ -7,16 +8,42 @@ use hasses_client::sse::Parser;
 use super::crowd::Bookmark;
 use super::message::{MARKER, Shape};
 
-/// Where is put down what was found: an empty id where the server gave none.
-pub(super) type Find = Arc<OnceLock<Bookmark>>;
+/// What is looked for, and what was found.
+#[derive(Debug)]
+pub(super) struct Quest {
+    /// The number of the first message that is measured, once it is known.
+    first: AtomicU32,
+    /// With an empty id where the server gave none.
+    found: OnceLock<Bookmark>,
+}
+
+impl Quest {
+    /// Nothing is looked for yet.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { first: AtomicU32::new(u32::MAX), found: OnceLock::new() })
+    }
+
+    /// The message of this number is the first that is measured.
+    pub(super) fn begin(&self, number: u32) {
+        self.first.store(number, Relaxed);
+    }
+
+    /// The number of that message, greater than any before it is known.
+    pub(super) fn first(&self) -> u32 {
+        self.first.load(Relaxed)
+    }
+
+    /// What was found.
+    pub(super) fn found(&self) -> Option<&Bookmark> {
+        self.found.get()
+    }
+}
 
 /// Looks for the id of a message.
 #[derive(Debug)]
 pub(super) struct Scout {
-    /// The number of that message; where it was lost, the next one does.
-    wanted: u32,
     parser: Parser,
-    find: Find,
+    quest: Arc<Quest>,
 }
 
 /// Whether there is more to look at.
@@ -27,9 +54,9 @@ pub(super) enum Search {
 }
 
 impl Scout {
-    /// Looks for the id of the message of this number.
-    pub(super) fn new(wanted: u32, find: Find) -> Self {
-        Self { wanted, parser: Parser::new(), find }
+    /// Looks for the id of the first message that is measured; where that was lost, the next one does.
+    pub(super) fn new(quest: Arc<Quest>) -> Self {
+        Self { parser: Parser::new(), quest }
     }
 
     /// Takes a run of the body.
@@ -38,9 +65,9 @@ impl Scout {
         while let Some(event) = self.parser.next_event() {
             let data = event.data.as_bytes();
             let message = memchr::memmem::find(data, MARKER).and_then(|at| Shape::read(&data[at..]));
-            if let Some(number) = message.map(|message| message.number).filter(|number| *number >= self.wanted) {
+            if let Some(number) = message.map(|message| message.number).filter(|number| *number >= self.quest.first()) {
                 // Only this one writes there.
-                let _ = self.find.set(Bookmark { id: event.last_event_id, number });
+                let _ = self.quest.found.set(Bookmark { id: event.last_event_id, number });
                 return Search::Over;
             }
         }
@@ -65,12 +92,16 @@ mod tests {
             ("id: 7-0\n", "", "id: x\n", ("x", 4)),
             ("", "event: e\n", "", ("", 4)),
         ] {
-            let stream = [":\n\n", &event(3, third, ""), &event(4, before, behind), &event(5, "id: 9\n", "")].concat();
+            let early = [":\n\n", &event(3, third, "")].concat();
+            let stream = [event(4, before, behind), event(5, "id: 9\n", "")].concat();
             for piece in [1, 7, 1_000] {
-                let find = Find::default();
-                let mut scout = Scout::new(4, find.clone());
+                let quest = Quest::new();
+                let mut scout = Scout::new(quest.clone());
+                // Before it is known which one is the first, none is.
+                assert!(early.as_bytes().chunks(piece).all(|run| scout.take(run) == Search::GoesOn));
+                quest.begin(4);
                 assert!(stream.as_bytes().chunks(piece).any(|run| scout.take(run) == Search::Over));
-                let found = find.get().map(|found| (found.id.as_str(), found.number));
+                let found = quest.found().map(|found| (found.id.as_str(), found.number));
                 assert_eq!(found, Some(expected), "{piece}");
             }
         }

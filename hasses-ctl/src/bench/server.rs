@@ -1,8 +1,10 @@
 //! The server's process as a measurement sees it: what it had used at one moment.
 
+use std::io;
 use std::time::Duration;
 
 use super::clock;
+use super::daemon::Daemon;
 use super::plan::Plan;
 use super::usage::{Cpu, Processes};
 use crate::failure::Failure;
@@ -27,10 +29,13 @@ impl Server {
     /// The one that was named cannot be looked at.
     pub(super) fn find(plan: &Plan) -> Result<Self, Failure> {
         if let Some(pid) = plan.pid {
-            let processes = Processes::of(pid).map_err(|error| Failure::usage(format!("--pid {pid}: {error}")))?;
+            let processes = Processes::of(pid).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Failure::usage(format!("--pid {pid}: there is no such process")),
+                _ => Failure::usage(format!("--pid {pid}: {error}")),
+            })?;
             return Ok(Self { processes: Some((pid, processes)) });
         }
-        let pid = plan.outlet.process();
+        let pid = plan.place.daemon.as_ref().and_then(Daemon::process);
         Ok(Self { processes: pid.and_then(|pid| Some((pid, Processes::of(pid).ok()?))) })
     }
 

@@ -92,12 +92,12 @@ impl<'a> Storm<'a> {
     fn wait(&self) -> Option<Bookmark> {
         let mut begun = None;
         while !self.run.is(Mark::Over) && !self.run.is(Mark::Interrupted) {
-            let measured = (self.newest() + 1).saturating_sub(self.plan.first_measured());
-            if let Some(bookmark) = self.run.find().get() {
+            let measured = (self.newest() + 1).saturating_sub(self.run.quest().first());
+            if let Some(bookmark) = self.run.quest().found() {
                 let elapsed = clock::between(*begun.get_or_insert_with(clock::now), clock::now());
                 let is_half = match self.plan.amount {
                     Amount::Messages(messages) => u64::from(measured) >= messages / 2,
-                    Amount::Time(time) => elapsed >= time / 2,
+                    Amount::Time(time) | Amount::Either(_, time) => elapsed >= time / 2,
                 };
                 if is_half {
                     return Some(bookmark.clone());

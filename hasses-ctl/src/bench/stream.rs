@@ -33,6 +33,8 @@ pub(super) enum End {
     Refused(String),
     /// The server ended it.
     Ended,
+    /// The server ended it, having said when to come back.
+    Deferred,
     /// What came is not HTTP.
     Malformed(&'static str),
 }
@@ -95,7 +97,12 @@ impl EventStream {
             }
         }
         self.framing = Some(framing);
-        if framing == Framing::Over { Err(End::Ended) } else { Ok(()) }
+        match framing {
+            // Whoever has no room says that in one piece.
+            Framing::Over if is_deferral(bytes) => Err(End::Deferred),
+            Framing::Over => Err(End::Ended),
+            _ => Ok(()),
+        }
     }
 
     fn take_head(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<(), End> {
@@ -212,6 +219,12 @@ impl From<Malformed> for End {
     }
 }
 
+/// Whether the end of a stream says when to come back, and holds nothing else.
+fn is_deferral(bytes: &[u8]) -> bool {
+    let has = |field: &[u8]| memchr::memmem::find(bytes, field).is_some();
+    has(b"retry:") && !has(b"data:")
+}
+
 /// Requires the head of an event stream.
 fn check_head(head: &str) -> Result<(), End> {
     let status = head.lines().next().unwrap_or_default().trim();
@@ -225,7 +238,7 @@ fn check_head(head: &str) -> Result<(), End> {
     if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
         Ok(())
     } else {
-        Err(End::Refused(format!("{status}, with content type {kind:?}")))
+        Err(End::Refused(format!("{status}, with content type {kind:?}: that is no event stream")))
     }
 }
 

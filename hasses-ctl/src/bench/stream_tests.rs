@@ -158,7 +158,7 @@ fn what_is_no_event_stream_is_refused() {
         ("HTTP/1.1 503 Service Unavailable\r\n\r\n", End::Refused("HTTP/1.1 503 Service Unavailable".to_owned())),
         (
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
-            End::Refused("HTTP/1.1 200 OK, with content type \"text/html\"".to_owned()),
+            End::Refused("HTTP/1.1 200 OK, with content type \"text/html\": that is no event stream".to_owned()),
         ),
         ("SSH-2.0-OpenSSH\r\n\r\n", End::Malformed("the answer does not begin as one of HTTP/1.1")),
         (&format!("{CHUNKED}2\r\n:\n\r\n0\r\n\r\n"), End::Ended),

@@ -1,8 +1,12 @@
 //! The result for people.
 
+use super::conclusions::conclusions;
 use super::report::{Level, Report, Stalled, Storm};
 use crate::quantity::{bytes, count, counted};
 use crate::table::legible;
+
+/// No server holds a subscriber in so little: it had the memory already, from others before.
+const IMPLAUSIBLE_BYTES: f64 = 64.0;
 
 /// The report as lines, with what it means where it does not speak for itself.
 pub(super) fn text(report: &Report, colour: bool) -> String {
@@ -18,11 +22,7 @@ pub(super) fn text(report: &Report, colour: bool) -> String {
         let [p50, p90, p99, p99_9, max] = [latency.p50, latency.p90, latency.p99, latency.p99_9, latency.max].map(time);
         lines.push(("latency", format!("half within {p50}, 90 % {p90}, 99 % {p99}, 99.9 % {p99_9}, all {max}")));
     }
-    if let Some(generator) = &report.generator {
-        let share = generator.busy * 100.0;
-        let cpu = time(generator.cpu_us);
-        lines.push(("generator", format!("{cpu} of its own CPU a delivery, its busiest thread {share:.0} % busy")));
-    }
+    lines.extend(generator(report));
     lines.extend(report.stalled.as_ref().map(|stalled| ("stalled", stalling(stalled))));
     lines.extend(report.storm.as_ref().map(|storm| ("storm", coming_back(storm))));
     lines.push(("faults", faults(report)));
@@ -30,7 +30,7 @@ pub(super) fn text(report: &Report, colour: bool) -> String {
     let (bold, plain) = if colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let lines = lines.into_iter().map(|(label, line)| format!("{bold}{label:<11}{plain}  {}\n", legible(&line)));
     let mut text: String = lines.collect();
-    text.extend(conclusions(report).map(|sentence| format!("\n{sentence}\n")));
+    text.extend(conclusions(report).iter().map(|sentence| format!("\n{sentence}\n")));
     text
 }
 
@@ -44,28 +44,51 @@ fn subscribers(report: &Report) -> String {
 fn connecting(report: &Report) -> String {
     let connect = &report.connect;
     let cpu = connect.cpu_us.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
-    format!("{:.2} s, {} a second{cpu}{}", connect.seconds, whole(connect.rate), memory(connect.memory_bytes))
+    let doubt = connect.memory_bytes.filter(|bytes| *bytes < IMPLAUSIBLE_BYTES);
+    let doubt = doubt.map_or("", |_| " (a fresh daemon shows it right)");
+    format!("{:.2} s, {} a second{cpu}{}{doubt}", connect.seconds, whole(connect.rate), memory(connect.memory_bytes))
 }
 
 fn publishing(report: &Report) -> Option<(&'static str, String)> {
     let phase = report.publish_phase.as_ref()?;
-    let bursts = match (report.burst, report.rate) {
-        (1, None) => "one by one".to_owned(),
-        (burst, None) => format!("in bursts of {}", count(burst)),
-        (1, Some(rate)) => format!("{rate} a second"),
-        (burst, Some(rate)) => format!("{rate} bursts of {} a second", count(burst)),
+    let (messages, seconds) = (counted(phase.messages, "message"), phase.seconds);
+    let reached = phase.rate / report.burst as f64;
+    let how = match (report.burst, report.rate) {
+        (1, None) => format!("one by one in {seconds:.2} s, {} a second", whole(phase.rate)),
+        (burst, None) => format!("in bursts of {} in {seconds:.2} s, {} a second", count(burst), whole(phase.rate)),
+        (1, Some(rate)) => format!("in {seconds:.2} s, asked for {rate} a second, reached {}", pace(reached)),
+        (burst, Some(rate)) => {
+            let burst = count(burst);
+            format!("in {seconds:.2} s, asked for {rate} bursts of {burst} a second, reached {}", pace(reached))
+        }
     };
     let cpu = phase.cpu_us_per_publish.map(|cpu| format!(", {} of the server's CPU each", time(cpu)));
-    let (messages, rate) = (counted(phase.messages, "message"), whole(phase.rate));
-    let cpu = cpu.unwrap_or_default();
-    Some(("publishing", format!("{messages} {bursts} in {:.2} s, {rate} a second{cpu}", phase.seconds)))
+    Some(("publishing", format!("{messages} {how}{}", cpu.unwrap_or_default())))
 }
 
 fn deliveries(report: &Report) -> Option<(&'static str, String)> {
     let deliveries = report.deliveries.as_ref()?;
-    let cpu = deliveries.cpu_us.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
+    if deliveries.expected == 0 && deliveries.received == 0 {
+        return Some(("deliveries", "none was due, so there is no latency".to_owned()));
+    }
+    let cpu = deliveries.cpu_us.filter(|_| !is_sparse(report));
+    let cpu = cpu.map(|cpu| format!(", {} of the server's CPU each", time(cpu))).unwrap_or_default();
     let (received, expected) = (count(deliveries.received), count(deliveries.expected));
     Some(("deliveries", format!("{received} of {expected}, {} a second{cpu}", whole(deliveries.rate))))
+}
+
+/// Whether there are fewer deliveries than messages: what the messages cost is then no cost of deliveries.
+fn is_sparse(report: &Report) -> bool {
+    let both = report.deliveries.as_ref().zip(report.publish_phase.as_ref());
+    both.is_some_and(|(deliveries, phase)| deliveries.expected < phase.messages)
+}
+
+fn generator(report: &Report) -> Option<(&'static str, String)> {
+    let generator = report.generator.as_ref()?;
+    let busy = format!("its busiest thread {:.0} % busy", generator.busy * 100.0);
+    let line =
+        if is_sparse(report) { busy } else { format!("{} of its own CPU a delivery, {busy}", time(generator.cpu_us)) };
+    Some(("generator", line))
 }
 
 fn stalling(stalled: &Stalled) -> String {
@@ -100,24 +123,6 @@ fn faults(report: &Report) -> String {
     if found.is_empty() { "none".to_owned() } else { found.join(", ") }
 }
 
-/// What has to be known before a figure is believed.
-fn conclusions(report: &Report) -> impl Iterator<Item = &'static str> {
-    let bottleneck = report.generator.as_ref().is_some_and(|generator| generator.was_the_bottleneck);
-    let stalled = report.ended == Some("stalled");
-    [
-        (report.ended == Some("interrupted"), "It was interrupted: these are the figures up to then."),
-        (stalled, "Nothing came any more, so it was ended: what was due then counts as lost."),
-        (!report.is_ok(), "Messages did not come as they should, so the other figures say little."),
-        (
-            bottleneck,
-            "The generator was the bottleneck: the server could have done more. Try --threads, or fewer other programs.",
-        ),
-        (report.server.is_none(), "The server's process is not known, so its CPU and memory were not measured: see --pid."),
-    ]
-    .into_iter()
-    .filter_map(|(holds, sentence)| holds.then_some(sentence))
-}
-
 fn memory(size: Option<f64>) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a growth that is not negative")]
     size.map(|size| format!(" and {} of its memory each", bytes(size.round() as u64))).unwrap_or_default()
@@ -131,6 +136,15 @@ fn time(microseconds: f64) -> String {
         ..10_000.0 => format!("{:.2} ms", microseconds / 1e3),
         ..1_000_000.0 => format!("{:.0} ms", microseconds / 1e3),
         _ => format!("{:.2} s", microseconds / 1e6),
+    }
+}
+
+/// A rate that is compared with the one that was asked for.
+fn pace(rate: f64) -> String {
+    match rate {
+        ..10.0 => format!("{rate:.3}"),
+        ..1_000.0 => format!("{rate:.1}"),
+        _ => whole(rate),
     }
 }
 
@@ -164,6 +178,7 @@ mod tests {
                 messages: 1_000,
                 seconds: 4.21,
                 rate: 237.6,
+                unheard: 0,
                 cpu_us_per_publish: Some(4_201.3),
             }),
             deliveries: Some(Deliveries {
@@ -232,10 +247,37 @@ faults       none
             }),
             ..report()
         };
+        let sparse = |expected| {
+            let mut report = report();
+            let deliveries = report.deliveries.as_mut().unwrap();
+            (deliveries.expected, deliveries.received) = (expected, expected);
+            report.publish_phase.as_mut().unwrap().unheard = 1_000 - expected;
+            report
+        };
         for (report, parts) in [
             (
+                sparse(50),
+                &[
+                    "deliveries   50 of 50, 237,600 a second\n",
+                    "generator    its busiest thread 38 % busy\n",
+                    "\n950 of 1,000 messages went to topics without a subscriber.\n",
+                ][..],
+            ),
+            (
+                Report {
+                    connect: Connect { seconds: 0.1, rate: 10.0, cpu_us: None, memory_bytes: Some(4.0) },
+                    ..report()
+                },
+                &["connecting   0.10 s, 10 a second and 4 B of its memory each (a fresh daemon shows it right)\n"],
+            ),
+            (sparse(0), &["deliveries   none was due, so there is no latency\n"]),
+            (
                 bare,
-                &["\nIt was interrupted", "\nThe server's process is not known", "idle         1.5 s, 90 µs of"][..],
+                &[
+                    "\nIt was interrupted before the measurement began: nothing was measured.\n",
+                    "\nThe server's process is not known",
+                    "idle         1.5 s, 90 µs of",
+                ],
             ),
             (
                 faulty,
@@ -244,7 +286,7 @@ faults       none
                     "stalled      1,000 subscribers, 3 disconnected; the kernel's memory for TCP: 4.0 KiB before, 9.0 KiB at most, ",
                     "8.0 KiB after; the server's: 1 B before, 2 B at most, 2 B after\n",
                     "storm        5,000 subscribers, all connected within 0.25 s and caught up never, 9,999 messages replayed\n",
-                    " messages 0.5 bursts of 50 a second in ",
+                    "1,000 messages in 4.21 s, asked for 0.5 bursts of 50 a second, reached 4.752, ",
                     "\nNothing came any more",
                     "\nMessages did not come as they should",
                     "\nThe generator was the bottleneck",

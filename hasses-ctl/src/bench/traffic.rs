@@ -10,6 +10,8 @@ pub(super) struct Traffic {
     published: u64,
     topics: Vec<Topic>,
     due: u64,
+    /// Messages to topics that nobody subscribed to.
+    unheard: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +28,7 @@ impl Traffic {
         for subscriber in 0..subscribers {
             topics[spread.topic(u64::from(subscriber)) as usize].subscribers += 1;
         }
-        Self { spread, published: 0, topics, due: 0 }
+        Self { spread, published: 0, topics, due: 0, unheard: 0 }
     }
 
     /// Counts the next message: gives its topic, and its number there.
@@ -36,6 +38,7 @@ impl Traffic {
         let entry = &mut self.topics[topic as usize];
         entry.newest += 1;
         self.due += u64::from(entry.subscribers);
+        self.unheard += u64::from(entry.subscribers == 0);
         (topic, entry.newest)
     }
 
@@ -52,6 +55,16 @@ impl Traffic {
     /// Deliveries that are due so far, all subscribers together.
     pub(super) fn due(&self) -> u64 {
         self.due
+    }
+
+    /// Whether nobody is subscribed to anything any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.topics.iter().all(|topic| topic.subscribers == 0)
+    }
+
+    /// Messages so far to topics without a subscriber.
+    pub(super) fn unheard(&self) -> u64 {
+        self.unheard
     }
 
     /// Everybody is behind the message of this number of the only topic, so nothing is due up to there.
@@ -90,12 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn messages_to_topics_without_a_subscriber_are_counted() {
+        let mut traffic = Traffic::new(Spread::new(Mix::Even(5), 2), 2);
+        for _ in 0..10 {
+            traffic.publish();
+        }
+        assert_eq!((traffic.due(), traffic.unheard()), (4, 6));
+    }
+
+    #[test]
     fn who_begins_behind_a_message_is_owed_those_after_it() {
         let mut traffic = Traffic::new(Spread::new(Mix::One, 5), 5);
         traffic.publish();
         traffic.begin_behind(3);
         assert_eq!((traffic.publish(), traffic.due()), ((0, 4), 5));
         traffic.leave(0, 4);
-        assert_eq!(traffic.due(), 4);
+        assert_eq!((traffic.due(), traffic.is_deserted()), (4, false));
+        (0..4).for_each(|_| traffic.leave(0, 4));
+        assert!(traffic.is_deserted());
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Prank {
     Nameless,
     /// Not this subscriber, but the one that came last is disconnected.
     HangUpLast,
+    /// All are disconnected, and so is the publisher.
+    Die,
 }
 
 /// What the first subscriber gets; all others get everything as it came.
@@ -74,7 +76,13 @@ impl Hub {
                 std::thread::spawn(move || {
                     for line in BufReader::new(&stream).lines().map_while(Result::ok) {
                         match line.split_once('=') {
-                            Some((_, message)) => pass_on(&mut state.lock().unwrap(), message, chunk, pranks),
+                            Some((_, message)) => {
+                                let mut state = state.lock().unwrap();
+                                pass_on(&mut state, message, chunk, pranks);
+                                if pranks(state.count) == Prank::Die {
+                                    return;
+                                }
+                            }
                             // Whoever asks for a status sees at once that there is none.
                             None => (&stream).write_all(b"what?\n").unwrap(),
                         }
@@ -123,7 +131,7 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
     let text = match prank {
         Prank::None | Prank::HangUpLast => event(message),
         Prank::Nameless => format!("data: {message}\n\n"),
-        Prank::Lose | Prank::HangUp => String::new(),
+        Prank::Lose | Prank::HangUp | Prank::Die => String::new(),
         Prank::Double => event(message) + &event(message),
         Prank::Damage => event(&String::from_utf8(damaged).unwrap()),
         Prank::Delay => {
@@ -132,10 +140,10 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
         }
     };
     let text = if text.is_empty() { text } else { text + &state.delayed.take().unwrap_or_default() };
-    let last = state.subscribers.len() - 1;
+    let last = state.subscribers.len().saturating_sub(1);
     for (nth, subscriber) in state.subscribers.iter_mut().enumerate() {
         let text = if nth == 0 { text.clone() } else { event(message) };
-        if nth == 0 && prank == Prank::HangUp || nth == last && prank == Prank::HangUpLast {
+        if prank == Prank::Die || nth == 0 && prank == Prank::HangUp || nth == last && prank == Prank::HangUpLast {
             let _ = subscriber.shutdown(std::net::Shutdown::Both);
             continue;
         }

@@ -79,7 +79,8 @@ impl Shard {
                 match queue(connection, event, limit, pool, *now) {
                     Ok(written) => {
                         *delivered += written;
-                        if !std::mem::replace(&mut connection.touched, true) {
+                        // Whose socket is full is written to when there is room again, which is told.
+                        if !connection.blocked && !std::mem::replace(&mut connection.touched, true) {
                             touched.push_back(slot);
                         }
                     }
