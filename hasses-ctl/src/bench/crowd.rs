@@ -49,13 +49,19 @@ impl Crowd {
         }
     }
 
-    /// Those that read nothing.
+    /// Those that read nothing. Their thread sleeps where it can: the cores are for those that are measured.
     pub(super) fn stalled(plan: &Plan) -> Self {
-        let conduct = Conduct::Stalls;
-        Self { first: plan.subscribers, count: plan.stalled, threads: 1, conduct, ..Self::measured(plan) }
+        Self {
+            first: plan.subscribers,
+            count: plan.stalled,
+            threads: 1,
+            manner: Manner::Sleep,
+            conduct: Conduct::Stalls,
+            ..Self::measured(plan)
+        }
     }
 
-    /// Those that come back all at once. Their thread sleeps where it can: the cores are for those that are measured.
+    /// Those that come back all at once. Their thread sleeps where it can, too.
     pub(super) fn storm(plan: &Plan, bookmark: Bookmark) -> Self {
         Self {
             first: plan.subscribers + plan.stalled,
