@@ -55,7 +55,8 @@ fn every_file_of_the_package_is_there_or_is_made() {
         } else if let Some(program) = source.strip_prefix("target/release/") {
             binary(program)
         } else {
-            daemon_crate().join(source.strip_suffix("/*.md").unwrap_or(&source))
+            // All of a kind in a folder.
+            daemon_crate().join(source.split_once("/*.").map_or(&*source, |(folder, _)| folder))
         };
         let size = fs::metadata(&path).unwrap_or_else(|error| panic!("{source}: {error}")).len();
         assert!(size > 0, "{source} is empty");

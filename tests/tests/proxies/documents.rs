@@ -16,7 +16,7 @@ fn what_other_documents_show_of_a_proxy_is_what_is_tried_here() {
     let tried: Vec<Vec<String>> = tried.lines().map(words).collect();
     let documents = fs::read_dir(root.join("hasses/docs")).expect("the folder of documents");
     let documents = documents.map(|entry| entry.expect("a document").path()).chain([root.join("README.md")]);
-    let documents: Vec<PathBuf> = documents.filter(|path| !path.ends_with(DOCUMENT)).collect();
+    let documents: Vec<PathBuf> = documents.filter(|path| path.is_file() && !path.ends_with(DOCUMENT)).collect();
     assert!(documents.len() > 3, "{documents:?}");
     for path in documents {
         let mut within = false;
