@@ -16,7 +16,7 @@ pub(crate) enum Prank {
     Delay,
     /// The subscriber is disconnected, and gets nothing.
     HangUp,
-    /// It comes without an id.
+    /// It comes without an id, to everybody: which of several connects first is up to chance.
     Nameless,
     /// Not this subscriber, but the one that came last is disconnected.
     HangUpLast,
@@ -142,7 +142,7 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
     let text = if text.is_empty() { text } else { text + &state.delayed.take().unwrap_or_default() };
     let last = state.subscribers.len().saturating_sub(1);
     for (nth, subscriber) in state.subscribers.iter_mut().enumerate() {
-        let text = if nth == 0 { text.clone() } else { event(message) };
+        let text = if nth == 0 || prank == Prank::Nameless { text.clone() } else { event(message) };
         if prank == Prank::Die || nth == 0 && prank == Prank::HangUp || nth == last && prank == Prank::HangUpLast {
             let _ = subscriber.shutdown(std::net::Shutdown::Both);
             continue;
