@@ -312,14 +312,14 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.is_worn())
     }
 
-    /// The heartbeat interval, up to a quarter shorter, so that those who heard an event together are not all written to
-    /// together when nothing follows it.
+    /// The heartbeat interval, up to half shorter, so that those who heard an event together are not all written to together
+    /// when nothing follows it.
     #[must_use]
     pub fn heartbeat(&self, limits: &Limits) -> Millis {
         let interval = millis(limits.heartbeat);
         // Consecutive numbers land far apart (Knuth's multiplicative hashing).
         let spread = self.number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        interval - ((interval / 4 * spread) >> 32)
+        interval - ((interval / 2 * spread) >> 32)
     }
 
     /// How it is listed.

@@ -14,11 +14,11 @@ fn a_comment_goes_out_only_when_nothing_else_did_for_the_interval() {
     let mut last_event = Instant::now();
     for _ in 0..2 {
         assert_eq!(subscriber.chunk().as_deref(), Some(":\n"));
-        // Heartbeats are spread: up to a quarter of the interval may be missing.
-        assert!(last_event.elapsed() >= interval * 7 / 10, "{:?} after the last event", last_event.elapsed());
+        // Heartbeats are spread: up to half of the interval may be missing.
+        assert!(last_event.elapsed() >= interval * 45 / 100, "{:?} after the last event", last_event.elapsed());
         let comment = Instant::now();
-        // An event half-way to the next heartbeat puts that off. Time itself is what is tested here.
-        wait_for("half of the interval", || (comment.elapsed() >= interval / 2).then_some(()));
+        // An event well before the next heartbeat puts that off. Time itself is what is tested here.
+        wait_for("a third of the interval", || (comment.elapsed() >= interval / 3).then_some(()));
         last_event = Instant::now();
         publisher.publish("a", "hi");
         assert_eq!(subscriber.data(), "hi");
