@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub(crate) enum Prank {
     /// All are disconnected, and so is the publisher.
     Die,
 }
+
+/// Messages that are out before anybody who comes back is let in.
+const HALF: u32 = 10;
 
 /// What the first subscriber gets; all others get everything as it came.
 pub(crate) type Pranks = fn(u32) -> Prank;
@@ -49,7 +52,7 @@ struct State {
 impl Hub {
     /// Gives the first subscriber message 1, 2, … as these pranks say. `chunk` is the length of its chunks.
     pub(crate) fn start(chunk: usize, pranks: Pranks) -> Self {
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let open = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (web, control) = (open(), open());
@@ -77,9 +80,8 @@ impl Hub {
                     for line in BufReader::new(&stream).lines().map_while(Result::ok) {
                         match line.split_once('=') {
                             Some((_, message)) => {
-                                let mut state = state.lock().unwrap();
-                                pass_on(&mut state, message, chunk, pranks);
-                                if pranks(state.count) == Prank::Die {
+                                let count = pass_on(&state, message, chunk, pranks);
+                                if pranks(count) == Prank::Die {
                                     return;
                                 }
                             }
@@ -94,7 +96,13 @@ impl Hub {
     }
 }
 
-fn serve(stream: &TcpStream, state: &Mutex<State>, requests: &Mutex<Vec<String>>, chunk: usize, pranks: Pranks) {
+fn serve(
+    stream: &TcpStream,
+    hub: &(Mutex<State>, Condvar),
+    requests: &Mutex<Vec<String>>,
+    chunk: usize,
+    pranks: Pranks,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let lines: Vec<_> = reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
@@ -103,7 +111,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, requests: &Mutex<Vec<String>>
         if first.starts_with("GET ") {
             let head =
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n";
-            let mut state = state.lock().unwrap();
+            let comes_back = lines.iter().any(|line| line.starts_with("Last-Event-ID: "));
+            let (state, passed_on) = hub;
+            let mut state =
+                passed_on.wait_while(state.lock().unwrap(), |state| comes_back && state.count < HALF).unwrap();
             answer.write_all(head.as_bytes()).unwrap();
             state.subscribers.push(stream.try_clone().unwrap());
             return;
@@ -114,14 +125,16 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, requests: &Mutex<Vec<String>>
         let body = String::from_utf8(body).unwrap();
         requests.lock().unwrap().push(lines.join("\n"));
         let message = body.split_once("data=").map_or(body.as_str(), |(_, message)| message);
-        pass_on(&mut state.lock().unwrap(), message, chunk, pranks);
+        pass_on(hub, message, chunk, pranks);
         if answer.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok").is_err() {
             return;
         }
     }
 }
 
-fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
+/// Gives the number of the message.
+fn pass_on((state, passed_on): &(Mutex<State>, Condvar), message: &str, chunk: usize, pranks: Pranks) -> u32 {
+    let state = &mut *state.lock().unwrap();
     state.count += 1;
     let (prank, count) = (pranks(state.count), state.count);
     let event = |message: &str| format!("id: {count}\ndata: {message}\n\n");
@@ -154,4 +167,6 @@ fn pass_on(state: &mut State, message: &str, chunk: usize, pranks: Pranks) {
                 .and_then(|()| subscriber.write_all(b"\r\n"));
         }
     }
+    passed_on.notify_all();
+    count
 }
