@@ -34,7 +34,7 @@ Servers run one at a time, fresh for each measurement, pinned to the first core;
 makes the load and is pinned to the second. It polls without sleeping, so that no server pays for waking it up, and checks each stream for order, completeness
 and intact content: one fault makes a run invalid. A run measures every server, in an order that rotates. A figure is the median
 over the runs, with the smallest and the largest in brackets; a ratio is the median of the ratios within each run, since
-absolute figures drift on shared machines. CPU is user and system time of the server's processes as the scheduler accounts it.
+absolute figures drift on shared machines. What is over within a quarter of a second is measured seven times a run, in turn. CPU is user and system time of the server's processes as the scheduler accounts it.
 Memory is the growth of their resident set; what the kernel holds for sockets is not in it. Messages are 64 bytes unless said
 otherwise. *bare loop* is one epoll thread that renders a message once and calls `send` for each subscriber: the least that a
 server can do one message at a time. With two shards the daemon has a further core only where the machine has more than two:

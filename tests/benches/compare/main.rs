@@ -23,8 +23,9 @@
 //! Servers run one at a time, pinned to the first core this process may use; the load generator is `hasses-ctl bench`, pinned
 //! to the second. Each measurement has a server of its own, fresh. One run measures every server, and the order rotates from
 //! run to run, so that slow drift of the machine meets all of them. A figure is the median over the runs, followed by the
-//! smallest and the largest value; a ratio is the median of the ratios *within* each run. Messages are 64 bytes unless said
-//! otherwise, subscribers are connections from loopback addresses, Nagle is off.
+//! smallest and the largest value; a ratio is the median of the ratios *within* each run. What is over within a quarter of a
+//! second is measured seven times a run, in turn with the other servers. Messages are 64 bytes unless said otherwise, subscribers
+//! are connections from loopback addresses, Nagle is off.
 //!
 //! CPU is what the scheduler accounts to the server's threads (`/proc/PID/task/*/schedstat`, user and system, nanoseconds) and
 //! is divided by deliveries, publishes or subscribers. Resident memory is `Rss` of `/proc/PID/smaps_rollup`; what the kernel

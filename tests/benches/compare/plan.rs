@@ -111,9 +111,11 @@ impl<'a> Plan<'a> {
         let first = run % order.len();
         order.rotate_left(first);
         for trial in TRIALS.iter().filter(|trial| self.wants(trial.case, trial.runs, run)) {
-            for kind in order.iter().copied().filter(|kind| trial.who.includes(*kind)) {
-                self.tell(run, trial.name, kind.title())?;
-                self.trial(trial, kind, report).map_err(|error| named(trial.name, kind.title(), &error))?;
+            for _ in 0..trial.takes {
+                for kind in order.iter().copied().filter(|kind| trial.who.includes(*kind)) {
+                    self.tell(run, trial.name, kind.title())?;
+                    self.trial(trial, kind, report).map_err(|error| named(trial.name, kind.title(), &error))?;
+                }
             }
         }
         for special in SPECIALS.iter().filter(|special| self.wants(special.case, special.runs, run)) {

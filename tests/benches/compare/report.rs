@@ -27,7 +27,7 @@ pub(crate) struct Report {
 pub(crate) struct Row {
     pub(crate) trial: &'static str,
     pub(crate) figure: &'static Figure,
-    /// One value a run.
+    /// One value a measurement, as many a run for each server.
     samples: Vec<(Kind, Vec<f64>)>,
 }
 
@@ -154,7 +154,7 @@ impl Row {
         format!("{}: {}", self.trial, self.figure.what)
     }
 
-    /// The values of a server, one a run.
+    /// The values of a server, one a measurement.
     pub(crate) fn of(&self, kind: Kind) -> &[f64] {
         self.samples.iter().find(|(one, _)| *one == kind).map_or(&[], |(_, values)| values)
     }

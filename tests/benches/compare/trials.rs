@@ -18,6 +18,8 @@ pub(crate) struct Trial {
     pub(crate) messages: usize,
     /// Runs that are enough.
     pub(crate) runs: usize,
+    /// Measurements of each server in a run, in turn: what is over within a quarter of a second meets the machine in one mood.
+    pub(crate) takes: usize,
     pub(crate) figures: &'static [Figure],
 }
 
@@ -56,6 +58,7 @@ const BASE: Trial = Trial {
     load: "",
     messages: 1,
     runs: usize::MAX,
+    takes: 1,
     figures: &[
         Figure::with_goals(
             DELIVERY_CPU,
@@ -96,6 +99,7 @@ pub(crate) const TRIALS: [Trial; 15] = [
         name: "a topic each, bursts of 50, 100 subscribers",
         load: "--subscribers 100 --topics each --burst 50",
         messages: 30_000,
+        takes: 7,
         figures: &[Figure::with_goals(
             "CPU a publish",
             Unit::Microseconds,
