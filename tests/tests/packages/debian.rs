@@ -75,6 +75,22 @@ fn everything_that_is_made_is_in_the_package() {
 }
 
 #[test]
+fn documents_lie_to_each_other_as_they_do_here() {
+    let root = daemon_crate().join("..").canonicalize().expect("the root");
+    let mut installed = 0;
+    for [source, destination, _] in assets().iter().filter(|[_, to, _]| to.starts_with("usr/share/doc/hasses/")) {
+        let path = daemon_crate().join(source);
+        let folder = path.parent().expect("a folder").canonicalize().unwrap_or_default();
+        let Ok(place) = folder.strip_prefix(&root).map(Path::to_owned) else { continue };
+        if source.ends_with(".md") && !source.contains("CHANGELOG") || source.ends_with(".svg") {
+            assert_eq!(Path::new(destination), Path::new("usr/share/doc/hasses").join(place), "{source}");
+            installed += 1;
+        }
+    }
+    assert_eq!(installed, 4, "the README, two folders of documents, one of charts");
+}
+
+#[test]
 fn the_unit_starts_what_the_package_installs() {
     let unit = fs::read_to_string(daemon_crate().join("packaging/hasses.service")).expect("the unit");
     let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command line");
