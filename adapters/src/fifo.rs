@@ -30,10 +30,19 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOKS_MISSING: u32 = 2;
 /// As classic, less the umask: the writers are other users' processes.
 const MODE: u32 = 0o666;
+/// What it is made with where rights were asked for, until it has them.
+const NOBODY_ELSE: u32 = 0o600;
+
+/// What a FIFO gets that is made here; one that is there keeps what it has.
+#[derive(Clone, Copy)]
+struct Rights {
+    mode: Option<u32>,
+    group: Option<u32>,
+}
 
 struct Fifo {
     path: PathBuf,
-    mode: Option<u32>,
+    rights: Rights,
     form: Form,
     opened: OpenFifo,
 }
@@ -61,29 +70,23 @@ fn form_of(url: &SourceUrl) -> Result<Form, String> {
 pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
     let bad = |why| OpenError::BadUrl { url: url.to_string(), why };
     let form = form_of(url).map_err(bad)?;
-    let mode = crate::unix::mode_of(url).map_err(bad)?;
+    let rights = Rights { mode: crate::unix::mode_of(url).map_err(bad)?, group: crate::unix::group_of(url)? };
     let path = PathBuf::from(url.target());
-    let opened = open_or_make(&path, mode).map_err(|error| match error.kind() {
+    let opened = open_or_make(&path, rights).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => OpenError::Occupied { url: url.to_string(), why: error.to_string() },
         _ => OpenError::Io { url: url.to_string(), doing: "opening the FIFO", error },
     })?;
-    Ok(Box::new(Fifo { path, mode, form, opened }))
+    Ok(Box::new(Fifo { path, rights, form, opened }))
 }
 
 /// Opens the FIFO, making it if nothing is there.
 ///
 /// Fails with [`io::ErrorKind::AlreadyExists`] where something else is.
-fn open_or_make(path: &Path, mode: Option<u32>) -> io::Result<OpenFifo> {
+fn open_or_make(path: &Path, rights: Rights) -> io::Result<OpenFifo> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.file_type().is_fifo() => return Err(not_a_fifo()),
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = Mode::from_raw_mode(MODE);
-            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, made, 0)?;
-            if let Some(mode) = mode {
-                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, rights)?,
         Err(error) => return Err(error),
     }
     let file = rustix::fs::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
@@ -95,6 +98,20 @@ fn open_or_make(path: &Path, mode: Option<u32>) -> io::Result<OpenFifo> {
     }
     let pipe = Async::new(PipeReader::from(std::os::fd::OwnedFd::from(file)))?;
     Ok(OpenFifo { pipe, inode: (metadata.dev(), metadata.ino()) })
+}
+
+/// Makes one that is open to nobody else until it has its rights.
+fn make(path: &Path, Rights { mode, group }: Rights) -> io::Result<()> {
+    let made = Mode::from_raw_mode(if mode.is_some() { NOBODY_ELSE } else { MODE });
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, made, 0)?;
+    let given = group
+        .map_or(Ok(()), |group| std::os::unix::fs::chown(path, None, Some(group)))
+        .and_then(|()| mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode))));
+    if given.is_err() {
+        // It would be taken for an operator's at the next start.
+        let _ = fs::remove_file(path);
+    }
+    given
 }
 
 fn not_a_fifo() -> io::Error {
@@ -109,10 +126,10 @@ impl ControlSource for Fifo {
     fn run(self: Box<Self>, context: Context) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let address = self.address();
-            let Self { path, mode, form, mut opened } = *self;
+            let Self { path, rights, form, mut opened } = *self;
             loop {
                 let OpenFifo { pipe, inode } = opened;
-                let replaced = Box::pin(replacement(path.clone(), mode, inode, address.clone()));
+                let replaced = Box::pin(replacement(path.clone(), rights, inode, address.clone()));
                 let quiet = context.current.settings().quiet_local;
                 let session = Session::new(address.clone(), Way::InOnly, Some(form), quiet, context.clone());
                 let mut stream = UntilReplaced { pipe, replaced, replacement: None };
@@ -130,7 +147,7 @@ impl ControlSource for Fifo {
 }
 
 /// Waits until the path holds another FIFO than the one with this inode, and opens it.
-async fn replacement(path: PathBuf, mode: Option<u32>, inode: (u64, u64), address: String) -> OpenFifo {
+async fn replacement(path: PathBuf, rights: Rights, inode: (u64, u64), address: String) -> OpenFifo {
     let mut missing = 0;
     let mut reported = false;
     loop {
@@ -151,7 +168,7 @@ async fn replacement(path: PathBuf, mode: Option<u32>, inode: (u64, u64), addres
             }
             _ => {}
         }
-        match open_or_make(&path, mode) {
+        match open_or_make(&path, rights) {
             Ok(opened) => return opened,
             // Said once, not every second.
             Err(error) if !std::mem::replace(&mut reported, true) => error!("{address}: {error}"),

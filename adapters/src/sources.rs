@@ -66,9 +66,9 @@ pub const SOURCES: &[SourceKind] = &[
     },
     SourceKind {
         scheme: "fifo",
-        form: "fifo:///PATH[?form=json][&mode=0660]",
+        form: "fifo:///PATH[?form=json][&mode=0660][&group=NAME]",
         about: "a FIFO, made if missing with mode 0666 less the umask; it has no way back, so faults are logged",
-        options: &["form", "mode"],
+        options: &["form", "mode", "group"],
         check: fifo::check,
         open: fifo::open,
     },

@@ -50,7 +50,7 @@ pub(crate) fn open(url: &SourceUrl, _: &Settings) -> Opened {
     let path = Path::new(url.target());
     let bad = |why| OpenError::BadUrl { url: url.to_string(), why };
     let mode = mode_of(url).map_err(bad)?.unwrap_or(MODE);
-    let group = url.option("group").map(|name| group_of(url, name)).transpose()?;
+    let group = group_of(url)?;
     let (listener, file) = bind(path, mode, group).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => OpenError::Occupied { url: url.to_string(), why: error.to_string() },
         _ => OpenError::Io { url: url.to_string(), doing: "making the socket", error },
@@ -74,9 +74,11 @@ pub(crate) fn mode_of(url: &SourceUrl) -> Result<Option<u32>, String> {
     }
 }
 
-fn group_of(url: &SourceUrl, name: &str) -> Result<u32, OpenError> {
+/// The number of the group that the `group` option names.
+pub(crate) fn group_of(url: &SourceUrl) -> Result<Option<u32>, OpenError> {
+    let Some(name) = url.option("group") else { return Ok(None) };
     match nix::unistd::Group::from_name(name) {
-        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
         Ok(None) => {
             let why = format!("there is no group {name:?} on this system");
             Err(OpenError::BadUrl { url: url.to_string(), why })

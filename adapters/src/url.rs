@@ -93,7 +93,7 @@ mod tests {
             ("tcp://", "nothing follows the scheme"),
             ("tcp://localhost", "port"),
             ("unix://run/x", "absolute"),
-            ("fifo:///x?mod=1", "\"mod\" is no option of fifo (it has: form, mode)"),
+            ("fifo:///x?mod=1", "\"mod\" is no option of fifo (it has: form, mode, group)"),
             ("fifo:///x?form=json&form=json", "given twice"),
             ("fifo:///x?form=xml", "form \"xml\" is not known (classic, json)"),
             ("fifo:///x?mode=rw", "mode \"rw\" is no octal number up to 0777"),

@@ -138,18 +138,19 @@ fn a_socket_is_only_for_its_own_user_unless_told_otherwise() {
 
 #[test]
 fn mode_and_group_are_set_and_an_unknown_group_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
     let (name, gid) = some_group();
-    let source = format!("unix://{}?mode=0660&group={name}", path.display());
-    let running = Running::start(folder.path(), with(&[&source]));
-    let metadata = fs::symlink_metadata(&path).unwrap();
-    assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (0o660, gid), "{name}");
-    assert!(is_alive(&path));
-    drop(running);
-    let source = format!("unix://{}?group=no-such-group", path.display());
-    let error = refused(1, &[&source]);
-    assert!(error.contains(&source) && error.contains("there is no group \"no-such-group\""), "{error}");
+    for scheme in ["unix", "fifo"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let source = format!("{scheme}://{}?group=no-such-group", path.display());
+        let error = refused(1, &[&source]);
+        assert!(error.contains(&source) && error.contains("there is no group \"no-such-group\""), "{error}");
+        assert!(!path.exists());
+        let source = format!("{scheme}://{}?mode=0660&group={name}", path.display());
+        let _running = Running::start(folder.path(), with(&[&source]));
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (0o660, gid), "{name}");
+    }
 }
 
 /// A group that this process may give a file to: any other than its own for root, else its own.

@@ -19,7 +19,7 @@ pub(crate) fn judge(sources: &[String]) -> Vec<Finding> {
             Exposure::Machine => well.push(format!("{source} (every process of that machine)")),
             Exposure::Users => well.push(format!("{source} (its own user and group alone)")),
             Exposure::Unseen => unseen.push(source.clone()),
-            Exposure::Everybody { mode, kind } => findings.push(
+            Exposure::Everybody { mode } => findings.push(
                 Finding::warning(
                     Check::Sources,
                     format!(
@@ -27,11 +27,8 @@ pub(crate) fn judge(sources: &[String]) -> Vec<Finding> {
                          browsers"
                     ),
                 )
-                .change("let one group in alone:")
-                .change(format!(
-                    "  --control '{source}?mode=0660{}'      # hasses",
-                    if kind == "unix" { "&group=www-data" } else { "" }
-                )),
+                .change("let one group in alone, the one that your backend runs as; a flag of hasses:")
+                .change(format!("  --control '{source}?mode=0660&group=www-data'")),
             ),
             Exposure::Network => findings.push(
                 Finding::warning(
@@ -69,8 +66,6 @@ enum Exposure {
     Everybody {
         /// Its mode.
         mode: u32,
-        /// The scheme.
-        kind: &'static str,
     },
     /// The machine, as far as TCP can tell.
     Machine,
@@ -88,12 +83,12 @@ fn exposure(source: &str) -> Exposure {
             Err(_) => Exposure::Unseen,
         };
     }
-    for (kind, prefix) in [("unix", "unix://"), ("fifo", "fifo://")] {
-        let Some(path) = source.strip_prefix(prefix) else { continue };
+    for scheme in ["unix://", "fifo://"] {
+        let Some(path) = source.strip_prefix(scheme) else { continue };
         let Ok(metadata) = std::fs::metadata(path) else { return Exposure::Unseen };
         let mode = metadata.permissions().mode() & 0o7777;
         let open = mode & OTHERS_WRITE != 0 && folders_let_others_in(Path::new(path));
-        return if open { Exposure::Everybody { mode, kind } } else { Exposure::Users };
+        return if open { Exposure::Everybody { mode } } else { Exposure::Users };
     }
     Exposure::Unseen
 }
@@ -122,7 +117,7 @@ mod tests {
         for (of_folder, of_socket, expected) in [
             (0o755, 0o600, Exposure::Users),
             (0o755, 0o660, Exposure::Users),
-            (0o755, 0o666, Exposure::Everybody { mode: 0o666, kind: "unix" }),
+            (0o755, 0o666, Exposure::Everybody { mode: 0o666 }),
             (0o750, 0o666, Exposure::Users),
         ] {
             set_permissions(folder.path(), Permissions::from_mode(of_folder)).unwrap();

@@ -196,7 +196,7 @@ impl<'a> Reading<'a> {
         if let Some((path, _)) = self.given.get("fifo") {
             notes.push(format!(
                 "where FIFO {path} is missing it is made with mode 0666 less the umask, so other users may publish; \
-                 safer, with modern flags: --control 'fifo://{path}?mode=0660'"
+                 safer, with modern flags: --control 'fifo://{path}?mode=0660&group=www-data'"
             ));
         }
         if let [ListenAddress::Tcp(address)] = config.listen[..] {
