@@ -77,6 +77,20 @@ fn php_publishes_with_fsockopen_with_sockets_and_through_the_fifo() {
 }
 
 #[test]
+fn php_of_the_readme_sends_what_users_typed_as_one_message() {
+    const README: &str = include_str!("../../README.md");
+    let (_, sample) = README.split_once("```php\n<?php\n").expect("a sample");
+    let (sample, _) = sample.split_once("```").expect("its end");
+    let daemon = TestDaemon::start();
+    let (mut room, mut all) = (daemon.subscribe("subscribe=room624"), daemon.subscribe("subscribe=*"));
+    let script = sample.replace("127.0.0.1:8085", &daemon.control_address());
+    let typed = "it's; *=\"pwned\"\nroom624=again";
+    if run(&daemon, "php", &["-r", &format!("$text = {typed:?}; {script}")]).is_some() {
+        assert_eq!((room.data(), all.data()), (typed.to_owned(), typed.to_owned()));
+    }
+}
+
+#[test]
 fn php_sends_a_long_message_in_many_writes_and_it_arrives_whole() {
     let daemon = TestDaemon::start();
     let mut subscriber = daemon.subscribe("subscribe=room624");
