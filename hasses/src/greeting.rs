@@ -57,11 +57,13 @@ fn reachable(address: &str) -> String {
     }
 }
 
-/// The tool beside this program, where it is there, since it may not be on the path yet.
+/// The tool beside this program, where it is there, since it may not be on the path yet; where cargo runs the daemon, cargo
+/// builds the tool.
 fn ctl() -> String {
     let beside = std::env::current_exe().ok().map(|program| program.with_file_name("hasses-ctl"));
     match beside.filter(|path| path.is_file()) {
         Some(path) => path.display().to_string(),
+        None if std::env::var_os("CARGO").is_some() => "cargo ctl".to_owned(),
         None => "hasses-ctl".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::lines::{Lines, MAX_INPUT_BYTES};
 use crate::arguments::Send;
 use crate::failure::Failure;
-use crate::output::{End, Output, complain, error_layout};
+use crate::output::{End, Output, complain, error_layout, note};
 use crate::quantity::{count, counted};
 
 /// Refused lines that are reported one by one; the rest is counted.
@@ -35,6 +35,10 @@ pub(crate) fn run(
     // Before connecting, so that a connection does not wait for whoever types the message.
     let data = message(arguments)?;
     let published = connect()?.send(addressed(arguments, data))?;
+    if published.matched == 0 && arguments.topic.contains('-') {
+        let topic = &arguments.topic;
+        note(&format!("a page listens to this topic by topic={topic}: in subscribe= a hyphen is between two topics"));
+    }
     let text = sent(&published);
     out.answer(&Reply::Published(published), || text)
 }
@@ -45,7 +49,10 @@ fn message(arguments: &Send) -> Result<String, Failure> {
         (false, [message]) => Ok(message.clone()),
         (true, []) => from_stdin(),
         (false, []) => Err(Failure::usage("the message is missing")
-            .advise(format!("hasses-ctl send {} \"hi\"", arguments.topic))
+            .advise(match arguments.topic.split_once('=') {
+                Some((topic, message)) => format!("hasses-ctl send {topic} \"{message}\""),
+                None => format!("hasses-ctl send {} \"hi\"", arguments.topic),
+            })
             .advise("`-` in its place reads standard input, --lines sends every line of it")),
         (_, words) => Err(Failure::usage(format!(
             "send takes one message, and there are {}",
