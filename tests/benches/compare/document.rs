@@ -15,11 +15,14 @@ const BEGIN: &str = "<!-- benchmarks: begin -->";
 const END: &str = "<!-- benchmarks: end -->";
 
 /// The rows of the README's table.
-const SHORT: [&str; 9] = [
+const SHORT: [&str; 12] = [
     "one at a time, 1,000 subscribers: CPU a delivery",
     "one at a time, 10,000 subscribers: CPU a delivery",
     "bursts of 50, 1,000 subscribers: deliveries",
     "bursts of 50, 1,000 subscribers: CPU a delivery",
+    "a topic each, bursts of 50, 100 subscribers: CPU a publish",
+    "a topic each, bursts of 50, 15,000 subscribers: CPU a publish",
+    "JSON publishes on one connection: acknowledged",
     "TLS, one at a time, 1,000 subscribers: CPU a delivery",
     "accepting and subscribing, 15,000: CPU a subscriber",
     "100 messages a second, 1,000 subscribers: p99",
@@ -58,24 +61,24 @@ pub(crate) fn write(report: &Report) -> io::Result<()> {
 
 fn page(report: &Report, drawn: &[Drawn]) -> String {
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo bench -p hasses-tests --bench compare -- --write`; do not edit.\n\n\
-         Machine: {}.  \nPrograms: {}.  \nUp to {} runs of each measurement.\n\n## Goals\n\n",
+        "# Benchmarks\n\nWritten by `cargo bench -p hasses-tests --bench compare -- --runs {} --write`; do not edit.\n\n\
+         Machine: {}.  \nPrograms: {}.\n\n## Goals\n\n",
+        report.runs,
         report.machine.line(),
-        report.machine.versions(),
-        report.runs
+        report.machine.versions()
     );
     text += &tables::goals(report);
     text += "\n## Charts\n";
     for Drawn { name, title } in drawn {
         let _ = write!(text, "\n![{title}](benchmarks/{name}.svg)\n");
     }
-    text += "\n## All figures\n\nMedian (smallest..largest).\n\n";
+    text += "\n## All figures\n\nMedian (smallest..largest) of so many measurements of each server.\n\n";
     text += &tables::figures(report);
     for plot in &report.plots {
         let _ = write!(text, "\n### {}\n\nAlong: {}.\n\n{}", plot.curve.title, plot.curve.along, tables::points(plot));
     }
-    for remark in &report.remarks {
-        let _ = write!(text, "\nNote: {remark}.\n");
+    if report.has_bottlenecks() {
+        let _ = write!(text, "\n{}\n", tables::FOOTNOTE);
     }
     let _ = write!(text, "\n## How the figures are taken\n\n{HOW}");
     text
@@ -84,6 +87,14 @@ fn page(report: &Report, drawn: &[Drawn]) -> String {
 fn block(report: &Report, drawn: &[Drawn]) -> String {
     let mut text = format!("{} ({}):\n\n", report.machine.line(), report.machine.versions());
     text += &tables::medians(report, &SHORT);
+    if report.has_bottlenecks() {
+        let _ = write!(text, "\n{}\n", tables::FOOTNOTE);
+    }
+    let (met, all) = report.goals_met();
+    let _ = write!(
+        text,
+        "\n{met} of {all} goals are met; they stand in [benchmarks.md](hasses/docs/benchmarks.md#goals).\n"
+    );
     for name in SHOWN {
         if let Some(Drawn { name, title }) = drawn.iter().find(|drawn| drawn.name == name) {
             let _ = write!(text, "\n![{title}](hasses/docs/benchmarks/{name}.svg)\n");

@@ -26,7 +26,7 @@ const BEATING_CPU: Figure = Figure::new("CPU a second", Unit::Milliseconds, "");
 /// Evenly spread it is a fifteenth, 6.7 %. Those who came together, or heard an event together, hear their next heartbeat spread
 /// over half of the interval, the one after that over all of it, and so on: a tenth at most, and what the machine adds.
 const LARGEST: Figure =
-    Figure::with_goals("largest share of one second in 15", Unit::Percent, "", &[Goal::AtMost(20.0)]);
+    Figure::with_goals("the fullest second of 15, of all CPU", Unit::Percent, "", &[Goal::AtMost(20.0)]);
 /// Seconds between two heartbeats.
 const PERIOD: usize = 15;
 

@@ -10,6 +10,7 @@ use crate::programs::Programs;
 /// Where and when a comparison ran, and with what.
 pub(crate) struct Machine {
     processor: String,
+    is_virtual: bool,
     cores: usize,
     kernel: String,
     date: String,
@@ -34,6 +35,7 @@ pub(crate) fn describe(programs: &Programs) -> Machine {
     }
     Machine {
         processor: model.map_or("unknown processor", |(_, model)| model.trim()).to_owned(),
+        is_virtual: processors.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor")),
         cores: processors.lines().filter(|line| line.starts_with("processor")).count(),
         // What is behind the version names a build of a distribution.
         kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
@@ -46,7 +48,8 @@ impl Machine {
     /// One line of it.
     pub(crate) fn line(&self) -> String {
         let Self { processor, cores, kernel, date, .. } = self;
-        format!("{processor}, {cores} cores, Linux {kernel}, {date}")
+        let what = if self.is_virtual { " of a virtual machine" } else { "" };
+        format!("{processor}, {cores} cores{what}, Linux {kernel}, {date}")
     }
 
     /// The versions in one line.
@@ -58,7 +61,7 @@ impl Machine {
     pub(crate) fn json(&self) -> Value {
         let versions: serde_json::Map<String, Value> =
             self.versions.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
-        json!({ "processor": self.processor, "cores": self.cores, "kernel": self.kernel, "date": self.date,
+        json!({ "processor": self.processor, "virtual": self.is_virtual, "cores": self.cores, "kernel": self.kernel, "date": self.date,
             "versions": versions })
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Plan<'a> {
         let load = format!("{} --messages {}", trial.load, self.messages(trial.messages));
         let answer = generator::run(self.programs, &server, &load)?;
         if generator::was_the_bottleneck(&answer) {
-            report.remark(trial.name, kind);
+            report.held_up(trial.name, kind);
         }
         for figure in trial.figures {
             if let Some(value) = figure.read(&answer, kind)? {

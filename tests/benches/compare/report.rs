@@ -19,8 +19,8 @@ pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
     pub(crate) plots: Vec<Plot>,
-    /// Where the generator was the bottleneck.
-    pub(crate) remarks: Vec<String>,
+    /// Where the generator was the bottleneck, in one measurement at least.
+    bottlenecks: Vec<(&'static str, Kind)>,
 }
 
 /// One figure of one measurement.
@@ -49,8 +49,8 @@ pub(crate) struct Spread {
 impl Report {
     /// A report without figures yet.
     pub(crate) fn new(options: &Options, machine: Machine) -> Self {
-        let (rows, plots, remarks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { runs: options.runs, servers: options.servers.clone(), machine, rows, plots, remarks }
+        let (rows, plots, bottlenecks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { runs: options.runs, servers: options.servers.clone(), machine, rows, plots, bottlenecks }
     }
 
     /// Adds one run's value, in the unit of its figure.
@@ -81,11 +81,20 @@ impl Report {
     }
 
     /// Notes that the generator was the bottleneck.
-    pub(crate) fn remark(&mut self, trial: &str, kind: Kind) {
-        let remark = format!("the load generator was the bottleneck: {trial}: {}", kind.title());
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
+    pub(crate) fn held_up(&mut self, trial: &'static str, kind: Kind) {
+        if !self.was_held_up(trial, kind) {
+            self.bottlenecks.push((trial, kind));
         }
+    }
+
+    /// Whether the generator was the bottleneck of a server's measurement.
+    pub(crate) fn was_held_up(&self, trial: &str, kind: Kind) -> bool {
+        self.bottlenecks.iter().any(|(one, other)| *one == trial && *other == kind)
+    }
+
+    /// Whether it was anywhere.
+    pub(crate) fn has_bottlenecks(&self) -> bool {
+        !self.bottlenecks.is_empty()
     }
 
     /// The row of this name: measurement and figure.
@@ -107,6 +116,12 @@ impl Report {
         }
     }
 
+    /// How many goals are met, of how many.
+    pub(crate) fn goals_met(&self) -> (usize, usize) {
+        let met = |(row, goal): &(&Row, Goal)| self.value_of(row, *goal).is_some_and(|value| goal.holds(value));
+        (self.goals().filter(met).count(), self.goals().count())
+    }
+
     /// Whether a goal is missed; one that was not measured is not.
     pub(crate) fn goal_missed(&self) -> bool {
         self.goals().any(|(row, goal)| self.value_of(row, goal).is_some_and(|value| !goal.holds(value)))
@@ -123,8 +138,10 @@ impl Report {
         let goals: Vec<Value> = self.goals().map(|(row, goal)| self.goal_json(row, goal)).collect();
         let figures: Vec<Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
         let curves: Vec<Value> = self.plots.iter().map(Plot::json).collect();
+        let bottlenecks: Vec<String> =
+            self.bottlenecks.iter().map(|(trial, kind)| format!("{trial}: {}", kind.name())).collect();
         let report = json!({ "machine": self.machine.json(), "runs": self.runs, "figures": figures, "curves": curves,
-            "goals": goals, "remarks": self.remarks });
+            "goals": goals, "generator_was_the_bottleneck": bottlenecks });
         fs::write(path, format!("{report:#}\n"))
     }
 

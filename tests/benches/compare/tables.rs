@@ -12,6 +12,12 @@ const NAME: usize = 52;
 const CELL: usize = 38;
 const RATIO: usize = 18;
 
+/// Behind figures that say less about the server than about the generator.
+const HELD_UP: &str = " †";
+/// What that means.
+pub(crate) const FOOTNOTE: &str = "† The load generator was the bottleneck in one measurement at least: the server could have \
+    done more a second. CPU is the server's own all the same.";
+
 /// Prints every figure, the curves and the goals.
 pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", report.machine.line())?;
@@ -34,7 +40,7 @@ pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         }
         write!(out, "{:NAME$}", format!("    {}", row.figure.what))?;
         for kind in &report.servers {
-            write!(out, "{:>CELL$}", cell(row.spread(*kind), row.figure.unit))?;
+            write!(out, "{:>CELL$}", cell(report, row, *kind))?;
         }
         for kind in report.compared() {
             write!(out, "{:>RATIO$}", ratio(row.ratio(kind)))?;
@@ -52,8 +58,8 @@ pub(crate) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         let (value, verdict) = judged(report, row, goal);
         writeln!(out, "{verdict}  {}: {value}, goal {}", row.name(), goal.text(row.figure.unit))?;
     }
-    for remark in &report.remarks {
-        writeln!(out, "note  {remark}")?;
+    if report.has_bottlenecks() {
+        writeln!(out, "\n{FOOTNOTE}")?;
     }
     Ok(())
 }
@@ -69,14 +75,15 @@ pub(crate) fn goals(report: &Report) -> String {
     text
 }
 
-/// Every figure with its range, in Markdown.
+/// Every figure with its range, and how often it was measured, in Markdown.
 pub(crate) fn figures(report: &Report) -> String {
-    let mut head = vec![String::new()];
+    let mut head = vec![String::new(), "times".to_owned()];
     head.extend(report.servers.iter().map(|kind| kind.title().to_owned()));
     head.extend(report.compared().map(|kind| format!("hasses / {}", kind.title())));
     let rows = report.rows.iter().map(|row| {
-        let mut cells = vec![row.name()];
-        cells.extend(report.servers.iter().map(|kind| cell(row.spread(*kind), row.figure.unit)));
+        let times = report.servers.iter().map(|kind| row.of(*kind).len()).max().unwrap_or_default();
+        let mut cells = vec![row.name(), times.to_string()];
+        cells.extend(report.servers.iter().map(|kind| cell(report, row, *kind)));
         cells.extend(report.compared().map(|kind| ratio(row.ratio(kind))));
         cells
     });
@@ -88,7 +95,10 @@ pub(crate) fn medians(report: &Report, names: &[&str]) -> String {
     let mut head = vec![String::new()];
     head.extend(report.servers.iter().map(|kind| kind.title().to_owned()));
     let rows = names.iter().filter_map(|name| report.row(name)).map(|row| {
-        let median = |kind: &Kind| row.spread(*kind).map_or_else(|| "–".to_owned(), |s| row.figure.unit.show(s.median));
+        let median = |kind: &Kind| {
+            let shown = |spread: Spread| row.figure.unit.show(spread.median) + mark(report, row, *kind);
+            row.spread(*kind).map_or_else(|| "–".to_owned(), shown)
+        };
         let mut cells = vec![row.name()];
         cells.extend(report.servers.iter().map(median));
         cells
@@ -137,14 +147,19 @@ fn judged(report: &Report, row: &Row, goal: Goal) -> (String, &'static str) {
     }
 }
 
-fn cell(spread: Option<Spread>, unit: Unit) -> String {
-    let Some(Spread { least, median, most }) = spread else {
+fn cell(report: &Report, row: &Row, kind: Kind) -> String {
+    let Some(Spread { least, median, most }) = row.spread(kind) else {
         return "–".to_owned();
     };
+    let (unit, mark) = (row.figure.unit, mark(report, row, kind));
     if least.total_cmp(&most).is_eq() {
-        return unit.show(median);
+        return unit.show(median) + mark;
     }
-    format!("{} ({}..{})", unit.show(median), unit.bare(least, median), unit.bare(most, median))
+    format!("{} ({}..{}){mark}", unit.show(median), unit.bare(least, median), unit.bare(most, median))
+}
+
+fn mark(report: &Report, row: &Row, kind: Kind) -> &'static str {
+    if report.was_held_up(row.trial, kind) { HELD_UP } else { "" }
 }
 
 fn ratio(value: Option<f64>) -> String {

@@ -244,7 +244,7 @@ pub(crate) const TRIALS: [Trial; 15] = [
                 "p99",
                 Unit::Milliseconds,
                 LATENCY_P99,
-                &[Goal::BesideAtMost(2.0, "6,000 live subscribers at 20 messages a second: p99")],
+                &[Goal::BesideAtMost(1.0, "6,000 live subscribers at 20 messages a second: p99")],
             ),
             Figure::new("until all have what they missed", Unit::Seconds, "/storm/caught_up_seconds"),
         ],
