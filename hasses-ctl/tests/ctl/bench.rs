@@ -190,6 +190,21 @@ fn an_interrupt_before_the_measurement_leaves_nothing_to_tell() {
 }
 
 #[test]
+fn an_interrupt_does_not_wait_for_those_who_are_to_stall() {
+    let (hub, endpoint) = (Hub::start(10_000, |_| Prank::None), Endpoint::open());
+    // One a second: all of them would take an hour.
+    let words = ["--subscribers=1", "--stalled=3600", "--connect-rate=1"];
+    let child = program(&[&["bench", &endpoint.url, "--control", &hub.control], &words[..]].concat()).spawn().unwrap();
+    let mut measured = endpoint.next();
+    measured.accept();
+    let mut stalled = endpoint.next();
+    stalled.accept();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let run = finish(child);
+    assert!(run.code == 1 && run.err.contains("ended before anything was measured"), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
     let hub = Hub::start(10_000, |_| Prank::None);
     let nowhere = ["bench", "http://127.0.0.1:1/sse", "--control", &hub.control];
