@@ -148,6 +148,9 @@ impl Course<'_> {
         if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
             measured.remarks.extend(self.plan.place.doubt.clone());
         }
+        if measured.ended == Ended::Stalled {
+            measured.remarks.extend(self.publisher.unfinished());
+        }
         if let Some(parting) = self.parting() {
             if measured.published.is_none() {
                 return Err(Failure::unreachable(parting));
@@ -294,7 +297,7 @@ impl Course<'_> {
         let (board, plan) = (self.board, self.plan);
         let metronome = Metronome { board, burst: plan.burst, interval, patience: plan.patience };
         let (publisher, receiver) = (&mut self.publisher, &mut self.receiver);
-        let published = thread::scope(|scope| {
+        let (published, ended) = thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 // Not where this thread was bound to.
                 pin(&plan.cores)?;
@@ -312,7 +315,8 @@ impl Course<'_> {
             }
             thread.join().map_err(|_| Failure::refused("panic", "the publishing thread panicked"))?
         })?;
-        let ended = self.until_settled()?;
+        // Whoever takes or answers nothing more has been waited for.
+        let ended = if ended == Ended::Stalled { ended } else { self.until_settled()? };
         let interrupted = ended == Ended::Properly && self.board.is(Mark::Interrupted);
         Ok((published, if interrupted { Ended::Interrupted } else { ended }))
     }

@@ -116,6 +116,18 @@ fn a_server_that_dies_leaves_what_was_measured_up_to_then() {
 }
 
 #[test]
+fn a_server_that_answers_nothing_more_leaves_what_was_measured_up_to_then() {
+    for (pace, unanswered, lost) in [(&[][..], 4, 9), (&["--rate=1000"], 14, 39)] {
+        let hub = Hub::start(10_000, |nth| if nth == 7 { Prank::Ignore } else { Prank::None });
+        let (run, report) = bench(&hub, &[&["--publish=post", "--post", &hub.post], pace].concat());
+        assert_eq!((run.code, &report["ended"], &report["faults"]["lost"]), (1, &json!("stalled"), &json!(lost)));
+        assert_eq!(report["deliveries"]["received"], 21, "{}", run.out);
+        let remark = format!("the server has not answered {unanswered} messages");
+        assert_eq!(report["remarks"][0], remark, "{}", run.out);
+    }
+}
+
+#[test]
 fn people_are_told_what_was_wrong() {
     let hub = Hub::start(10_000, |nth| if nth == 3 { Prank::Double } else { Prank::None });
     let words = ["bench", &hub.url, "--control", &hub.control, "--subscribers=1", "--messages=9", "--warm-up=0"];
