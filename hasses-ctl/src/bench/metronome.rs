@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::board::{Board, Mark};
 use super::clock;
 use super::measured::Ended;
-use super::plan::Amount;
+use super::plan::{Amount, MAX_MESSAGES};
 use super::publisher::Publisher;
 use crate::failure::Failure;
 
@@ -118,13 +118,14 @@ impl Amount {
     pub(super) fn goes_on(self, published: u64, elapsed: Duration) -> bool {
         match self {
             Self::Messages(messages) => published < messages,
-            Self::Time(time) => elapsed < time,
+            // Further ones would have no number.
+            Self::Time(time) => published < MAX_MESSAGES && elapsed < time,
             Self::Either(messages, time) => published < messages && elapsed < time,
         }
     }
 
     /// The bursts that are due with this interval: of a time those that begin in it, of which the one at its end is none.
-    fn bursts(self, burst: u64, interval: Duration) -> u64 {
+    pub(super) fn bursts(self, burst: u64, interval: Duration) -> u64 {
         let in_messages = |messages: u64| messages.div_ceil(burst);
         // The interval is rounded to nanoseconds, so the quotient of a rate that is kept exactly is a little off.
         #[expect(
@@ -148,6 +149,19 @@ fn nanoseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_ends_early_where_no_message_would_have_a_number() {
+        let time = Duration::from_secs(9);
+        for (published, elapsed, expected) in [
+            (0, Duration::ZERO, true),
+            (MAX_MESSAGES - 1, Duration::ZERO, true),
+            (MAX_MESSAGES, Duration::ZERO, false),
+            (0, time, false),
+        ] {
+            assert_eq!(Amount::Time(time).goes_on(published, elapsed), expected, "{published} {elapsed:?}");
+        }
+    }
 
     #[test]
     fn as_many_bursts_are_due_as_rate_times_duration_says() {

@@ -143,7 +143,8 @@ fn control(url: &str) -> Result<Control, Failure> {
     let parts = url.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':'));
     let parts = parts.and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)));
     let Some((host, port)) = parts else {
-        return Err(Failure::usage(format!("{url:?} is no control channel: write tcp://HOST:PORT or unix:///PATH")));
+        let failure = Failure::usage(format!("{url:?} is no control channel: write tcp://HOST:PORT or unix:///PATH"));
+        return Err(if url.starts_with('/') { failure.advise(format!("as in unix://{url}")) } else { failure });
     };
     let addresses = resolve(host, port).map_err(|error| nobody(url, &error))?;
     let mut failure = nobody(url, &io::ErrorKind::NotFound.into());
