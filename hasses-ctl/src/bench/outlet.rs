@@ -13,6 +13,7 @@ use super::target::{CONNECT_PATIENCE, address, parse, template};
 use super::template::{MESSAGE, Template};
 use crate::arguments::Bench;
 use crate::failure::Failure;
+use crate::tls;
 
 /// Where messages go in.
 #[derive(Clone, Debug)]
@@ -165,5 +166,8 @@ fn ask_status(mut write: impl Write, read: impl io::Read) -> io::Result<String> 
 }
 
 fn nobody(url: &str, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return tls::failed(url, error);
+    }
     Failure::unreachable(format!("nobody takes messages at {url}: {error}"))
 }

@@ -1,5 +1,7 @@
 //! `bench` against a server that the test plays, which does everything right or does not.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -235,6 +237,22 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
     let refused = refused.join().unwrap();
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("subscriber 0 was refused: HTTP/1.1 503 Service Unavailable"), "{}", refused.err);
+}
+
+#[test]
+fn who_posts_to_a_port_without_tls_is_told_what_to_try() {
+    let (hub, plain) = (Hub::start(10_000, |_| Prank::None), TcpListener::bind("127.0.0.1:0").unwrap());
+    let post = format!("https://{}/pub", plain.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = plain.accept().unwrap();
+        // What comes has to be read, so that the end of the connection is no reset.
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let refused = run(&["bench", &hub.url, "--publish=post", "--post", &post]);
+    server.join().unwrap();
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("this port does not speak TLS\n  try http://\n"), "{}", refused.err);
 }
 
 #[test]
