@@ -102,7 +102,7 @@ impl<'a> Receiver<'a> {
             ready: Vec::with_capacity(EVENTS_PER_WAIT),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             subscribers: Vec::new(),
-            opening: Opening::new(&crowd, rank),
+            opening: Opening::new(&crowd, rank, clock::now()),
             crowd,
             tally: Tally::new(plan.shape.clone()),
             subscribed: 0,
