@@ -9,6 +9,7 @@ mod locate;
 mod output;
 mod quantity;
 mod table;
+mod tls;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

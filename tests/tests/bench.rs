@@ -103,6 +103,21 @@ fn a_storm_gets_everything_and_is_not_measured() {
 }
 
 #[test]
+fn a_storm_for_which_there_is_no_room_is_never_connected() {
+    let daemon = TestDaemon::with(|config| config.limits.max_subscribers = Some(3));
+    let url = format!("http://{}/sse", daemon.address());
+    let control = format!("unix://{}/control.sock", daemon.folder().display());
+    let words = ["bench", &url, "--subscribers=2", "--storm=4", "--messages=40", "--warm-up=0", "--json"];
+    let ended = finish(Command::new(binary("hasses-ctl")).args(words).env("HASSES_CONTROL", control));
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!((ended.code, &report["faults"]["disconnected"]), (1, &Value::from(3)), "{}", ended.stdout);
+    let storm = &report["storm"];
+    assert!(storm.get("connected_seconds").is_none() && storm.get("caught_up_seconds").is_none(), "{storm}");
+    // Only one of them got what it had missed.
+    assert!(storm["replayed"].as_u64().expect("a number") < 40, "{storm}");
+}
+
+#[test]
 fn those_who_stall_have_topics_of_the_same_mix() {
     let daemon = TestDaemon::start();
     for (mix, expected) in [("one", 40 * 20), ("each", 40), ("zipf:6", 0)] {

@@ -2,7 +2,7 @@
 
 use std::str::from_utf8;
 
-use super::framing::Framing;
+use super::framing::{Framing, status_code};
 
 /// Longest answer to a publish; more is none.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -98,7 +98,8 @@ impl Response {
         }
         match (framing, verdict) {
             (Framing::Over, Verdict::Taken) => Ok(1),
-            (Framing::Over, Verdict::Refused(status)) => {
+            // What it says ends with the connection, which need not be waited for.
+            (Framing::Over | Framing::UntilClose, Verdict::Refused(status)) => {
                 let says = String::from_utf8_lossy(&self.kept);
                 let says = says.split_whitespace().collect::<Vec<_>>().join(" ");
                 Err(if says.is_empty() { status } else { format!("{status}: {says}") })
@@ -128,7 +129,7 @@ impl Response {
         let head = String::from_utf8_lossy(&self.kept[..end]).into_owned();
         self.kept.clear();
         let status = head.lines().next().unwrap_or_default();
-        let code: Option<u16> = status.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        let code = status_code(&head);
         let verdict = match code {
             // Any number of interim answers may come before the one that counts.
             Some(100..200) => return Ok(false),
@@ -173,6 +174,8 @@ mod tests {
             assert_eq!(read(responses(), good, piece), Ok(4), "{piece}");
             let bad = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 13\r\n\r\nUnauthorized\n";
             assert_eq!(read(responses(), bad, piece).unwrap_err(), "HTTP/1.1 401 Unauthorized: Unauthorized");
+            let endless = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n";
+            assert_eq!(read(responses(), endless, piece), Err("HTTP/1.1 403 Forbidden".to_owned()));
             assert!(read(responses(), "HTTP/1.1 200 OK\r\n\r\nx", piece).unwrap_err().contains("no length"));
             assert!(read(responses(), "220 smtp\r\n\r\n", piece).is_err());
         }

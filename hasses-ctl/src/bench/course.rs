@@ -85,6 +85,15 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> Result<T, Failure> {
     thread.join().map_err(|_| Failure::refused("panic", "a receiving thread panicked"))
 }
 
+/// What an interrupt does to a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interrupt {
+    /// It ends it.
+    Ends,
+    /// What was published by then still has to arrive.
+    Waits,
+}
+
 struct Course<'a> {
     plan: &'a Plan,
     board: &'a Board,
@@ -139,6 +148,9 @@ impl Course<'_> {
         if self.board.due() > 0 && self.board.sum(|gauge| &gauge.received) == 0 {
             measured.remarks.extend(self.plan.place.doubt.clone());
         }
+        if measured.ended == Ended::Stalled {
+            measured.remarks.extend(self.publisher.unfinished());
+        }
         if let Some(parting) = self.parting() {
             if measured.published.is_none() {
                 return Err(Failure::unreachable(parting));
@@ -166,7 +178,7 @@ impl Course<'_> {
 
     /// Waits until so many are subscribed as shall be.
     fn gather(&mut self, subscribed: impl Fn(&Board) -> (u64, u64)) -> Result<(), Failure> {
-        match self.until(&subscribed)? {
+        match self.until(&subscribed, Interrupt::Ends)? {
             Ended::Properly => Ok(()),
             Ended::Stalled => {
                 let ((subscribed, all), seconds) = (subscribed(self.board), self.plan.patience.as_secs_f64());
@@ -240,10 +252,14 @@ impl Course<'_> {
     /// Receives until the storm has everything, where there is one.
     fn ride_out(&mut self, ended: Ended) -> Result<Ended, Failure> {
         match (self.storm, ended) {
-            (Some(storm), Ended::Properly) => self.until(|_| storm.progress()),
+            (Some(storm), Ended::Properly) => self.until(|_| storm.progress(), Interrupt::Waits),
             // It may be under way.
             (Some(storm), Ended::Interrupted) if storm.has_begun() => {
-                Ok(if self.until(|_| storm.progress())? == Ended::Stalled { Ended::Stalled } else { ended })
+                Ok(if self.until(|_| storm.progress(), Interrupt::Waits)? == Ended::Stalled {
+                    Ended::Stalled
+                } else {
+                    ended
+                })
             }
             _ => Ok(ended),
         }
@@ -281,7 +297,7 @@ impl Course<'_> {
         let (board, plan) = (self.board, self.plan);
         let metronome = Metronome { board, burst: plan.burst, interval, patience: plan.patience };
         let (publisher, receiver) = (&mut self.publisher, &mut self.receiver);
-        let published = thread::scope(|scope| {
+        let (published, ended) = thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 // Not where this thread was bound to.
                 pin(&plan.cores)?;
@@ -299,18 +315,19 @@ impl Course<'_> {
             }
             thread.join().map_err(|_| Failure::refused("panic", "the publishing thread panicked"))?
         })?;
-        let ended = self.until_settled()?;
+        // Whoever takes or answers nothing more has been waited for.
+        let ended = if ended == Ended::Stalled { ended } else { self.until_settled()? };
         let interrupted = ended == Ended::Properly && self.board.is(Mark::Interrupted);
         Ok((published, if interrupted { Ended::Interrupted } else { ended }))
     }
 
     fn until_settled(&mut self) -> Result<Ended, Failure> {
-        self.until(|board| (board.sum(|gauge| &gauge.settled), board.due()))
+        self.until(|board| (board.sum(|gauge| &gauge.settled), board.due()), Interrupt::Waits)
     }
 
     /// Turns until the first number has reached the second, and every publish was answered; or until the first has not grown for
     /// too long.
-    fn until(&mut self, progress: impl Fn(&Board) -> (u64, u64)) -> Result<Ended, Failure> {
+    fn until(&mut self, progress: impl Fn(&Board) -> (u64, u64), interrupt: Interrupt) -> Result<Ended, Failure> {
         let mut seen = (progress(self.board).0, self.receiver.time());
         loop {
             if self.publisher.lost().is_some() {
@@ -326,7 +343,7 @@ impl Course<'_> {
             } else if clock::between(seen.1, time) > self.plan.patience {
                 return Ok(Ended::Stalled);
             }
-            if !self.board.is(Mark::Subscribed) && self.board.is(Mark::Interrupted) {
+            if interrupt == Interrupt::Ends && self.board.is(Mark::Interrupted) {
                 return Ok(Ended::Interrupted);
             }
             self.turn(NAP)?;

@@ -101,6 +101,11 @@ impl Framing {
     }
 }
 
+/// The status that a head begins with; `None` where it is none of HTTP/1.1 or 1.0.
+pub(super) fn status_code(head: &str) -> Option<u16> {
+    head.lines().next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.trim().parse().ok()
+}
+
 /// The value of a header field in a head, whose first line is that of the status.
 pub(super) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().skip(1).find_map(|line| {

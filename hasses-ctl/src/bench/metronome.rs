@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use super::board::{Board, Mark};
 use super::clock;
-use super::plan::Amount;
+use super::measured::Ended;
+use super::plan::{Amount, MAX_MESSAGES};
 use super::publisher::Publisher;
 use crate::failure::Failure;
 
@@ -27,8 +28,8 @@ pub(super) struct Metronome<'a> {
 }
 
 impl Metronome<'_> {
-    /// Publishes so much; gives the number of messages, once all of them are written and answered.
-    pub(super) fn run(&self, publisher: &mut Publisher, amount: Amount) -> Result<u64, Failure> {
+    /// Publishes so much; gives the number of messages, once all of them are written and answered, or will not be.
+    pub(super) fn run(&self, publisher: &mut Publisher, amount: Amount) -> Result<(u64, Ended), Failure> {
         // Waking up in time is what this thread is for; the kernel may add 50 µs else.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut buffer = vec![0; 64 * 1024];
@@ -37,7 +38,10 @@ impl Metronome<'_> {
         let (mut bursts, all) = (0, amount.bursts(self.burst, self.interval));
         while bursts < all && !self.board.is(Mark::Interrupted) && self.is_in_time(begun, amount) {
             self.wait_until(publisher, &mut buffer, due(bursts))?;
-            self.until(publisher, &mut buffer, |publisher| publisher.backlog() <= MAX_BACKLOG)?;
+            let ended = self.until(publisher, &mut buffer, |publisher| publisher.backlog() <= MAX_BACKLOG)?;
+            if ended == Ended::Stalled {
+                return Ok((bursts * self.burst, ended));
+            }
             if self.board.is(Mark::Over) || publisher.lost().is_some() {
                 break;
             }
@@ -46,10 +50,10 @@ impl Metronome<'_> {
             publisher.write();
             bursts += 1;
         }
-        self.until(publisher, &mut buffer, Publisher::is_done)?;
+        let ended = self.until(publisher, &mut buffer, Publisher::is_done)?;
         // The time of the last burst ends when the next one would be due, so that the rate comes out as it was kept.
         self.wait_until(publisher, &mut buffer, due(bursts))?;
-        Ok(bursts * self.burst)
+        Ok((bursts * self.burst, ended))
     }
 
     /// Whether a server that takes bursts late still gets those that were due in a time.
@@ -69,27 +73,24 @@ impl Metronome<'_> {
         Ok(())
     }
 
-    /// Waits for the server to take or to answer.
+    /// Waits for the server to take or to answer, which it may not do any more.
     fn until(
         &self,
         publisher: &mut Publisher,
         buffer: &mut [u8],
         reached: impl Fn(&Publisher) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Ended, Failure> {
         let end = clock::now() + nanoseconds(self.patience);
         while !reached(publisher) && publisher.lost().is_none() {
             if self.board.is(Mark::Over) {
-                return Ok(());
+                break;
             }
             if clock::now() > end {
-                let seconds = self.patience.as_secs_f64();
-                return Err(Failure::unreachable(format!(
-                    "the server has not taken or not answered what was published for {seconds} s"
-                )));
+                return Ok(Ended::Stalled);
             }
             self.wait(publisher, buffer, self.patience.min(MAX_WAIT))?;
         }
-        Ok(())
+        Ok(Ended::Properly)
     }
 
     /// Writes what is left and reads answers, for at most so long.
@@ -117,13 +118,14 @@ impl Amount {
     pub(super) fn goes_on(self, published: u64, elapsed: Duration) -> bool {
         match self {
             Self::Messages(messages) => published < messages,
-            Self::Time(time) => elapsed < time,
+            // Further ones would have no number.
+            Self::Time(time) => published < MAX_MESSAGES && elapsed < time,
             Self::Either(messages, time) => published < messages && elapsed < time,
         }
     }
 
     /// The bursts that are due with this interval: of a time those that begin in it, of which the one at its end is none.
-    fn bursts(self, burst: u64, interval: Duration) -> u64 {
+    pub(super) fn bursts(self, burst: u64, interval: Duration) -> u64 {
         let in_messages = |messages: u64| messages.div_ceil(burst);
         // The interval is rounded to nanoseconds, so the quotient of a rate that is kept exactly is a little off.
         #[expect(
@@ -147,6 +149,19 @@ fn nanoseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_ends_early_where_no_message_would_have_a_number() {
+        let time = Duration::from_secs(9);
+        for (published, elapsed, expected) in [
+            (0, Duration::ZERO, true),
+            (MAX_MESSAGES - 1, Duration::ZERO, true),
+            (MAX_MESSAGES, Duration::ZERO, false),
+            (0, time, false),
+        ] {
+            assert_eq!(Amount::Time(time).goes_on(published, elapsed), expected, "{published} {elapsed:?}");
+        }
+    }
 
     #[test]
     fn as_many_bursts_are_due_as_rate_times_duration_says() {

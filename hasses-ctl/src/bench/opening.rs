@@ -19,17 +19,20 @@ pub(super) struct Opening {
     opened: u32,
     /// Nanoseconds from one to the next.
     interval: Option<u64>,
+    /// When the first one is due.
     begun: u64,
 }
 
 impl Opening {
-    /// The share of the thread of this rank.
-    pub(super) fn new(crowd: &Crowd, rank: usize) -> Self {
+    /// The share of the thread of this rank, from now on.
+    pub(super) fn new(crowd: &Crowd, rank: usize, now: u64) -> Self {
         let Crowd { first, count, threads, .. } = *crowd;
         let rank = u32::try_from(rank).unwrap_or(u32::MAX);
         let share = count / threads + u32::from(rank < count % threads);
         let interval = crowd.connect_rate.map(|rate| 1_000_000_000 * u64::from(threads) / u64::from(rate));
-        Self { first, rank, threads, share, opened: 0, interval, begun: clock::now() }
+        // Threads take turns: together they would open one each at once.
+        let turn = interval.map_or(0, |interval| interval / u64::from(threads) * u64::from(rank));
+        Self { first, rank, threads, share, opened: 0, interval, begun: now + turn }
     }
 
     /// Number of the subscriber that is to be opened now, where so many of this thread have their head.
@@ -63,5 +66,33 @@ impl Opening {
     /// When the next one is due, where they are not opened as fast as can be.
     fn due(&self) -> Option<u64> {
         self.interval.map(|interval| self.begun + interval * u64::from(self.opened))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::crowd::Conduct;
+    use super::super::plan::Manner;
+    use super::*;
+
+    #[test]
+    fn threads_share_the_rate_at_which_connections_are_opened() {
+        let crowd = Crowd {
+            first: 10,
+            count: 8,
+            threads: 4,
+            connect_rate: Some(2),
+            manner: Manner::Sleep,
+            conduct: Conduct::Reads,
+            bookmark: None,
+        };
+        let mut openings: Vec<_> = (0..4).map(|rank| Opening::new(&crowd, rank, 0)).collect();
+        let mut opened = Vec::new();
+        for half in 0..8 {
+            opened.extend(openings.iter_mut().filter_map(|opening| opening.next(0, half * 500_000_000)));
+            assert_eq!(opened.len() as u64, half + 1, "{opened:?}");
+        }
+        assert_eq!(opened, (10..18).collect::<Vec<_>>());
+        assert!(openings.iter().all(|opening| opening.is_over(2) && !opening.is_over(1)));
     }
 }

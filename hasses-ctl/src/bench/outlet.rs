@@ -13,6 +13,7 @@ use super::target::{CONNECT_PATIENCE, address, parse, template};
 use super::template::{MESSAGE, Template};
 use crate::arguments::Bench;
 use crate::failure::Failure;
+use crate::tls;
 
 /// Where messages go in.
 #[derive(Clone, Debug)]
@@ -143,7 +144,8 @@ fn control(url: &str) -> Result<Control, Failure> {
     let parts = url.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':'));
     let parts = parts.and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)));
     let Some((host, port)) = parts else {
-        return Err(Failure::usage(format!("{url:?} is no control channel: write tcp://HOST:PORT or unix:///PATH")));
+        let failure = Failure::usage(format!("{url:?} is no control channel: write tcp://HOST:PORT or unix:///PATH"));
+        return Err(if url.starts_with('/') { failure.advise(format!("as in unix://{url}")) } else { failure });
     };
     let addresses = resolve(host, port).map_err(|error| nobody(url, &error))?;
     let mut failure = nobody(url, &io::ErrorKind::NotFound.into());
@@ -164,5 +166,8 @@ fn ask_status(mut write: impl Write, read: impl io::Read) -> io::Result<String> 
 }
 
 fn nobody(url: &str, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return tls::failed(url, error);
+    }
     Failure::unreachable(format!("nobody takes messages at {url}: {error}"))
 }

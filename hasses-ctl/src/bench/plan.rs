@@ -59,8 +59,10 @@ pub(super) enum Manner {
 
 /// The most that flags take. Numbers of messages have to fit into a message, warm-up included.
 const MAX_SUBSCRIBERS: u64 = 1_000_000;
-const MAX_MESSAGES: u64 = MAX_NUMBER / 2;
+pub(super) const MAX_MESSAGES: u64 = MAX_NUMBER / 2;
 const MAX_BURST: u64 = 100_000;
+/// A burst is composed in memory.
+const MAX_BURST_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_THREADS: u64 = 256;
 const MAX_RATE: f64 = 1_000_000.0;
@@ -77,8 +79,18 @@ impl Plan {
         within("--topics", u64::from(topics), 1, MAX_TOPICS)?;
         let names = Names::new(&arguments.topic, topics).map_err(|why| Failure::usage(format!("--topic {why}")))?;
         let size = within("--size", arguments.size, MIN_BYTES as u64, MAX_BYTES)?;
-        let amount = amount(arguments)?;
+        let burst = burst(arguments.burst, size)?;
         let rate = arguments.rate.map(|rate| fraction("--rate", rate, 0.001, MAX_RATE)).transpose()?;
+        let interval = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let amount = amount(arguments)?;
+        if let (Amount::Time(_), Some(interval)) = (amount, interval) {
+            within(
+                "--duration: messages in it",
+                amount.bursts(burst, interval).saturating_mul(burst),
+                1,
+                MAX_MESSAGES,
+            )?;
+        }
         let connect_rate = arguments.connect_rate.map(|rate| within("--connect-rate", rate, 1, MAX_SUBSCRIBERS));
         let threads = within("--threads", arguments.threads, 1, MAX_THREADS.min(u64::from(subscribers)))?;
         Ok(Self {
@@ -87,8 +99,8 @@ impl Plan {
             storm: storm(arguments)?,
             mix: arguments.topics,
             publish: arguments.publish.clone(),
-            burst: within("--burst", arguments.burst, 1, MAX_BURST)?,
-            interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
+            burst,
+            interval,
             rate,
             amount,
             warm_up: warm_up(arguments.warm_up, amount)?,
@@ -104,6 +116,17 @@ impl Plan {
             place: Place::find(arguments, control)?,
         })
     }
+}
+
+/// The messages of a burst, of so many bytes each.
+fn burst(messages: u64, size: u64) -> Result<u64, Failure> {
+    let messages = within("--burst", messages, 1, MAX_BURST)?;
+    if messages * size > MAX_BURST_BYTES {
+        let error =
+            format!("--burst {messages} of --size {size}: together they have to be at most {MAX_BURST_BYTES} bytes");
+        return Err(Failure::usage(error));
+    }
+    Ok(messages)
 }
 
 /// A number of subscribers.

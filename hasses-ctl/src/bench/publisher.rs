@@ -11,6 +11,7 @@ use super::socket::Socket;
 use super::template::{Template, write_name};
 use super::traffic::Traffic;
 use crate::failure::Failure;
+use crate::quantity::counted;
 
 /// How messages are handed to the server.
 #[derive(Clone, Debug)]
@@ -120,6 +121,15 @@ impl Publisher {
     /// Whether everything is written and answered, as far as it ever will be.
     pub(super) fn is_done(&self) -> bool {
         self.lost.is_some() || self.is_written() && self.unanswered == 0
+    }
+
+    /// What the server has not done that it should, on a connection that stands.
+    pub(super) fn unfinished(&self) -> Option<String> {
+        match (self.is_done(), self.unanswered) {
+            (true, _) => None,
+            (false, 0) => Some("the server has not taken all that was published".to_owned()),
+            (false, unanswered) => Some(format!("the server has not answered {}", counted(unanswered, "message"))),
+        }
     }
 
     /// Why nothing more can be published, where the connection is lost.

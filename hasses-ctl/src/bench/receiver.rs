@@ -56,6 +56,8 @@ pub(super) struct Receiver<'a> {
     opening: Opening,
     tally: Tally,
     subscribed: u64,
+    /// Of those, the ones that had no head, or were told to come back later.
+    absent: u64,
     bytes: u64,
     empty: u64,
     /// When the last turn ended.
@@ -102,10 +104,11 @@ impl<'a> Receiver<'a> {
             ready: Vec::with_capacity(EVENTS_PER_WAIT),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             subscribers: Vec::new(),
-            opening: Opening::new(&crowd, rank),
+            opening: Opening::new(&crowd, rank, clock::now()),
             crowd,
             tally: Tally::new(plan.shape.clone()),
             subscribed: 0,
+            absent: 0,
             bytes: 0,
             empty: 0,
             time: clock::now(),
@@ -185,6 +188,11 @@ impl<'a> Receiver<'a> {
             self.time = now;
         }
         Ok(self.ready.len())
+    }
+
+    /// Subscribers whose head has come, but for those that were told to come back later.
+    pub(super) fn heads(&self) -> u64 {
+        self.subscribed - self.absent
     }
 
     /// Whether all of its subscribers, those that are gone aside, have the message of this number. Those before `cursor` are known to.
@@ -321,10 +329,10 @@ impl<'a> Receiver<'a> {
             return Err(stop.turned_away(place, number, self.crowd.end(), self.connected().saturating_sub(had_head)));
         }
         *socket = None;
-        if *stage != Stage::Subscribed {
-            // Nobody has to wait for its head any more.
-            self.subscribed += 1;
-        }
+        // Nobody has to wait for its head any more.
+        self.subscribed += 1 - had_head;
+        // Whoever is told to come back later has a head, and nothing behind it.
+        self.absent += u64::from(had_head == 0 || matches!(stop, Stop::End(End::Deferred)));
         let (topic, due) = (stream.topic(), stream.due());
         let newest = self.board.with_traffic(|traffic| {
             traffic.leave(topic, due);

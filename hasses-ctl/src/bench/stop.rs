@@ -2,12 +2,11 @@
 
 use std::io;
 
-use rustls::InvalidMessage::InvalidContentType;
-
 use super::stream::End;
 use super::target::Target;
 use crate::failure::Failure;
 use crate::quantity::count;
+use crate::tls;
 
 /// Why nothing more comes from a subscriber's connection.
 #[derive(Debug)]
@@ -45,11 +44,9 @@ impl Stop {
                 let room = format!("it has no room for more subscribers ({others} are connected)");
                 Failure::refused("refused", format!("{away}: {room}"))
             }
-            Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                untrusted(&format!("TLS with {} failed", target.url), error)
-            }
+            Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => tls::failed(&target.url, error),
             Self::Io(error) if target.tls.is_none() && is_end(error) && others == 0 => {
-                Failure::refused("refused", away).advise("does this port speak TLS (https://)?")
+                Failure::refused("refused", away).advise(tls::PERHAPS)
             }
             _ => Failure::refused("refused", away),
         }
@@ -66,23 +63,6 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
 }
 
-/// What TLS came to, and what to do about it.
-fn untrusted(what: &str, error: &io::Error) -> Failure {
-    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(rustls::Error::InvalidMessage(InvalidContentType)) => {
-            Failure::refused("tls", format!("{what}: this port does not speak TLS")).advise("try http://")
-        }
-        // Rustls has no name of its own for this one, and hands on what its verifier says.
-        Some(rustls::Error::InvalidCertificate(why)) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
-            Failure::refused("tls", format!("{what}: the certificate is marked as an authority's own"))
-                .advise("make it with basicConstraints=CA:FALSE, or name the authority that signed it (--ca FILE)")
-        }
-        _ => Failure::refused("tls", format!("{what}: {error}"))
-            .advise("an authority of one's own is believed with --ca FILE"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,15 +70,11 @@ mod tests {
     #[test]
     fn who_is_turned_away_is_told_why_and_what_to_try() {
         let target = Target::find("http://127.0.0.1:1/sse", None).unwrap();
-        let authority = std::sync::Arc::new(Named("CaUsedAsEndEntity"));
         let tls = |error: rustls::Error| Stop::Io(io::Error::new(io::ErrorKind::InvalidData, error));
-        let certificate = rustls::CertificateError::Other(rustls::OtherError(authority));
         for (stop, others, error, advice) in [
             (Stop::End(End::Deferred), 1_200, "later: it has no room for more subscribers (1,200 are connected)", ""),
             (Stop::Io(io::ErrorKind::UnexpectedEof.into()), 0, "closed the connection", "speak TLS (https://)?"),
             (Stop::Io(io::ErrorKind::UnexpectedEof.into()), 1, "closed the connection", ""),
-            (tls(rustls::Error::InvalidMessage(InvalidContentType)), 0, "this port does not speak TLS", "http://"),
-            (tls(rustls::Error::InvalidCertificate(certificate)), 0, "marked as an authority's own", "CA:FALSE"),
             (tls(rustls::Error::DecryptError), 0, "TLS with http://127.0.0.1:1/sse failed: ", "--ca FILE"),
         ] {
             let failure = stop.turned_away(&target, 0, 9, others);
@@ -106,15 +82,4 @@ mod tests {
             assert!(failure.advice().join("").contains(advice) && failure.advice().is_empty() == advice.is_empty());
         }
     }
-
-    #[derive(Debug)]
-    struct Named(&'static str);
-
-    impl std::fmt::Display for Named {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str(self.0)
-        }
-    }
-
-    impl std::error::Error for Named {}
 }

@@ -76,8 +76,9 @@ impl<'a> Storm<'a> {
             receiver.turn(NAP)?;
             let newest = self.follow();
             let (before, elapsed) = (heads, clock::between(begun, receiver.time()));
-            heads = self.board.sum(|gauge| &gauge.subscribed);
-            passed.replayed += (heads - before) * u64::from(newest - first);
+            heads = receiver.heads();
+            // Fewer where one that had a head was told to come back later.
+            passed.replayed += heads.saturating_sub(before) * u64::from(newest - first);
             if goal.is_none() && heads == u64::from(self.plan.storm) {
                 (goal, passed.connected) = (Some(newest), Some(elapsed));
             }

@@ -3,7 +3,7 @@
 //! Of the event stream it reads nothing but the messages themselves, which it knows by their marker: what a server puts around
 //! them differs, and reading it would cost more than some servers do. Nothing is copied but a message that is cut.
 
-use super::framing::{Framing, Malformed, field};
+use super::framing::{Framing, Malformed, field, status_code};
 use super::message::{MARKER, Shape};
 use super::scout::{Scout, Search};
 use super::sequence::{Arrival, Sequence};
@@ -116,6 +116,10 @@ impl EventStream {
         let kept = std::mem::take(&mut self.kept);
         let (head, body) = kept.split_at(end + 4);
         let head = String::from_utf8_lossy(head);
+        if matches!(status_code(&head), Some(100..200)) {
+            // Any number of interim answers may come before the one that counts.
+            return self.take_head(body, tally);
+        }
         check_head(&head)?;
         self.framing = Some(Framing::of(&head));
         self.take(body, tally)
@@ -228,17 +232,20 @@ fn is_deferral(bytes: &[u8]) -> bool {
 /// Requires the head of an event stream.
 fn check_head(head: &str) -> Result<(), End> {
     let status = head.lines().next().unwrap_or_default().trim();
-    let code = status.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
-    match code {
-        Some("200") => {}
+    match status_code(head) {
+        Some(200) => {}
         Some(_) => return Err(End::Refused(status.to_owned())),
         None => return Err(End::Malformed("the answer does not begin as one of HTTP/1.1")),
     }
     let kind = field(head, "content-type").unwrap_or_default();
-    if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
-        Ok(())
-    } else {
-        Err(End::Refused(format!("{status}, with content type {kind:?}: that is no event stream")))
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
+        return Err(End::Refused(format!("{status}, with content type {kind:?}: that is no event stream")));
+    }
+    match field(head, "content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        Some(coding) => {
+            Err(End::Refused(format!("{status}, with content encoding {coding:?}, which was not asked for")))
+        }
+        None => Ok(()),
     }
 }
 

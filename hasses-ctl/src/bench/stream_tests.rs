@@ -160,6 +160,11 @@ fn what_is_no_event_stream_is_refused() {
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
             End::Refused("HTTP/1.1 200 OK, with content type \"text/html\": that is no event stream".to_owned()),
         ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n",
+            End::Refused("HTTP/1.1 200 OK, with content encoding \"gzip\", which was not asked for".to_owned()),
+        ),
+        (&format!("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n{CHUNKED}0\r\n\r\n"), End::Ended),
         ("SSH-2.0-OpenSSH\r\n\r\n", End::Malformed("the answer does not begin as one of HTTP/1.1")),
         (&format!("{CHUNKED}2\r\n:\n\r\n0\r\n\r\n"), End::Ended),
         (&format!("{CHUNKED}zz\r\n"), End::Malformed("the length of a chunk is none")),

@@ -18,6 +18,10 @@ use crate::failure::Failure;
 use crate::output::{End, Output, complain, note};
 use crate::quantity::{counted, duration};
 use crate::table::legible;
+use crate::tls;
+
+/// How an alert of TLS begins where it is quoted.
+const ALERT: &str = r"\u{15}\u{3}";
 
 /// Prints events until there were as many as asked for, or for ever.
 pub(crate) fn run(arguments: &Listen, out: &mut Output) -> Result<(), End> {
@@ -110,11 +114,13 @@ fn refused(arguments: &Listen, error: Error) -> Failure {
     let text = legible(&error.to_string()).into_owned();
     match error {
         Error::Invalid(_) => Failure::usage(text),
-        Error::Tls { .. } => {
+        Error::Tls { host, source } => {
             let url = arguments.url.split('?').next().unwrap_or(&arguments.url);
-            Failure::refused("tls", text)
-                .advise(format!("`hasses-ctl doctor {url}` says what is wrong"))
-                .advise("an authority of one's own is believed with --ca FILE")
+            tls::failed(&host, &source).advise(format!("`hasses-ctl doctor {url}` says what is wrong"))
+        }
+        // A server with TLS has nothing else to say to a request.
+        Error::Protocol(_) if text.contains(ALERT) && arguments.url.starts_with("http://") => {
+            Failure::refused("http", text).advise(tls::PERHAPS)
         }
         Error::Status { url, status, reason, says } => {
             let answered = format!("{url} answered {status} {}", legible(&reason));

@@ -1,5 +1,7 @@
 //! `bench` against a server that the test plays, which does everything right or does not.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -116,6 +118,18 @@ fn a_server_that_dies_leaves_what_was_measured_up_to_then() {
 }
 
 #[test]
+fn a_server_that_answers_nothing_more_leaves_what_was_measured_up_to_then() {
+    for (pace, unanswered, lost) in [(&[][..], 4, 9), (&["--rate=1000"], 14, 39)] {
+        let hub = Hub::start(10_000, |nth| if nth == 7 { Prank::Ignore } else { Prank::None });
+        let (run, report) = bench(&hub, &[&["--publish=post", "--post", &hub.post], pace].concat());
+        assert_eq!((run.code, &report["ended"], &report["faults"]["lost"]), (1, &json!("stalled"), &json!(lost)));
+        assert_eq!(report["deliveries"]["received"], 21, "{}", run.out);
+        let remark = format!("the server has not answered {unanswered} messages");
+        assert_eq!(report["remarks"][0], remark, "{}", run.out);
+    }
+}
+
+#[test]
 fn people_are_told_what_was_wrong() {
     let hub = Hub::start(10_000, |nth| if nth == 3 { Prank::Double } else { Prank::None });
     let words = ["bench", &hub.url, "--control", &hub.control, "--subscribers=1", "--messages=9", "--warm-up=0"];
@@ -190,6 +204,21 @@ fn an_interrupt_before_the_measurement_leaves_nothing_to_tell() {
 }
 
 #[test]
+fn an_interrupt_does_not_wait_for_those_who_are_to_stall() {
+    let (hub, endpoint) = (Hub::start(10_000, |_| Prank::None), Endpoint::open());
+    // One a second: all of them would take an hour.
+    let words = ["--subscribers=1", "--stalled=3600", "--connect-rate=1"];
+    let child = program(&[&["bench", &endpoint.url, "--control", &hub.control], &words[..]].concat()).spawn().unwrap();
+    let mut measured = endpoint.next();
+    measured.accept();
+    let mut stalled = endpoint.next();
+    stalled.accept();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let run = finish(child);
+    assert!(run.code == 1 && run.err.contains("ended before anything was measured"), "{}{}", run.out, run.err);
+}
+
+#[test]
 fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
     let hub = Hub::start(10_000, |_| Prank::None);
     let nowhere = ["bench", "http://127.0.0.1:1/sse", "--control", &hub.control];
@@ -211,6 +240,22 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
+fn who_posts_to_a_port_without_tls_is_told_what_to_try() {
+    let (hub, plain) = (Hub::start(10_000, |_| Prank::None), TcpListener::bind("127.0.0.1:0").unwrap());
+    let post = format!("https://{}/pub", plain.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = plain.accept().unwrap();
+        // What comes has to be read, so that the end of the connection is no reset.
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let refused = run(&["bench", &hub.url, "--publish=post", "--post", &post]);
+    server.join().unwrap();
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("this port does not speak TLS\n  try http://\n"), "{}", refused.err);
+}
+
+#[test]
 fn what_cannot_be_measured_is_a_usage_error_that_names_value_and_limit() {
     for (words, part) in [
         (&["--subscribers=0"][..], "--subscribers 0: it has to be from 1 to 1000000"),
@@ -221,6 +266,11 @@ fn what_cannot_be_measured_is_a_usage_error_that_names_value_and_limit() {
         (&["--size=17m"], "--size 17825792: it has to be from 16 to 16777216"),
         (&["--rate=abc"], "option '--rate' with value 'abc': a number is expected, as in 0.5, 100 or 2k"),
         (&["--burst=0"], "--burst 0: it has to be from 1 to 100000"),
+        (
+            &["--burst=100k", "--size=1m"],
+            "--burst 100000 of --size 1048576: together they have to be at most 268435456 bytes",
+        ),
+        (&["--rate=1m", "--duration=600"], "--duration: messages in it 600000000: it has to be from 1 to 536870911"),
         (&["--rate=0"], "--rate 0: it has to be from 0.001 to 1000000"),
         (&["--threads=9", "--subscribers=8"], "--threads 9: it has to be from 1 to 8"),
         (&["--topics=300000"], "--topics 300000: it has to be from 1 to 262144"),
@@ -237,6 +287,7 @@ fn what_cannot_be_measured_is_a_usage_error_that_names_value_and_limit() {
         (&["--publish=post", "--post=http://h/", "--post-body=x"], "--post-body \"x\" has no {message}"),
         (&["--publish=post", "--post=http://h/", "--post-header=x"], "--post-header \"x\" is none"),
         (&["--control=fifo:///x"], "\"fifo:///x\" is no control channel"),
+        (&["--control=/x"], "as in unix:///x"),
         (&["--pid=4294967295"], "--pid 4294967295: "),
         (&["--ca=/nonexistent"], "--ca /nonexistent: "),
         (&["ftp://h/"], "neither http:// nor https://"),

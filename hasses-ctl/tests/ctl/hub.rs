@@ -20,6 +20,8 @@ pub(crate) enum Prank {
     Nameless,
     /// Not this subscriber, but the one that came last is disconnected.
     HangUpLast,
+    /// It comes, but the publisher gets no answer to it, nor to anything behind it.
+    Ignore,
     /// All are disconnected, and so is the publisher.
     Die,
 }
@@ -125,7 +127,9 @@ fn serve(
         let body = String::from_utf8(body).unwrap();
         requests.lock().unwrap().push(lines.join("\n"));
         let message = body.split_once("data=").map_or(body.as_str(), |(_, message)| message);
-        pass_on(hub, message, chunk, pranks);
+        if pranks(pass_on(hub, message, chunk, pranks)) == Prank::Ignore {
+            return std::mem::forget(reader);
+        }
         if answer.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok").is_err() {
             return;
         }
@@ -142,7 +146,7 @@ fn pass_on((state, passed_on): &(Mutex<State>, Condvar), message: &str, chunk: u
     let middle = damaged.len() / 2;
     damaged[middle] = b'!';
     let text = match prank {
-        Prank::None | Prank::HangUpLast => event(message),
+        Prank::None | Prank::HangUpLast | Prank::Ignore => event(message),
         Prank::Nameless => format!("data: {message}\n\n"),
         Prank::Lose | Prank::HangUp | Prank::Die => String::new(),
         Prank::Double => event(message) + &event(message),

@@ -1,6 +1,6 @@
 //! `listen` against an SSE port that the test plays.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout};
 use std::sync::mpsc::{Receiver, channel};
@@ -217,6 +217,28 @@ fn tls_is_spoken_with_those_whose_certificate_holds() {
     let before = Site::open(Manner::right().ending("HTTP/1.1 307 Temporary Redirect", "").and("Location", elsewhere));
     let heard = listen(&before.url, &["--ca", ca.to_str().unwrap()]);
     assert_eq!((heard.code, heard.out.as_str()), (0, "17-0  message  hi\n"), "{}", heard.err);
+}
+
+#[test]
+fn a_port_with_tls_is_told_from_one_without() {
+    for (scheme, answer, parts) in [
+        ("https", &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], ["this port does not speak TLS", "  try http://\n"]),
+        // An alert, as every library of TLS answers to what is no handshake.
+        ("http", b"\x15\x03\x03\0\x02\x02\x32", ["does not speak HTTP", "  does this port speak TLS (https://)?\n"]),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("{scheme}://{}/sse", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // What it asks has to be read, so that the end of the connection is no reset.
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(answer).unwrap();
+        });
+        let run = run(&["listen", "room", "--url", &url]);
+        server.join().unwrap();
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+        assert!(parts.iter().all(|part| run.err.contains(part)), "{}", run.err);
+    }
 }
 
 #[test]

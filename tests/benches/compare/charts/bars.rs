@@ -6,7 +6,6 @@ use crate::figure::{Unit, grouped};
 use crate::kind::Kind;
 use crate::report::{Report, Row};
 
-const WIDTH: f64 = 760.0;
 /// Where bars begin, and how far the longest goes: its value stands behind it.
 const LEFT: f64 = 128.0;
 const RIGHT: f64 = 640.0;
@@ -40,7 +39,7 @@ impl Bars {
         let count: usize = bars.iter().map(Vec::len).sum();
         let height = TOP + groups.len() as f64 * (GROUP_TITLE + GROUP_GAP) + count as f64 * (BAR + GAP) + self.foot();
 
-        let mut picture = Picture::new(WIDTH, height, self.title, self.subtitle);
+        let mut picture = Picture::new(height, self.title, self.subtitle);
         if self.scale == Scale::Logarithmic {
             let unit = groups.first().map_or(Unit::ASecond, |(_, row)| row.figure.unit);
             decades(&mut picture, least, most, unit, height - self.foot());

@@ -6,7 +6,6 @@ use crate::curves::Line;
 use crate::figure::{grouped, number};
 use crate::report::Plot;
 
-const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 720.0;
@@ -17,8 +16,7 @@ const RULES: f64 = 6.0;
 
 /// Draws the medians of a curve chart.
 pub(super) fn draw(plot: &Plot) -> String {
-    let mut picture =
-        Picture::new(WIDTH, HEIGHT, plot.curve.title, "µs, user and system time of the server; less is better");
+    let mut picture = Picture::new(HEIGHT, plot.curve.title, "µs, user and system time of the server; less is better");
     let places = plot.places();
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
         return picture.finish();

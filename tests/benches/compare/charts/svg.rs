@@ -8,9 +8,11 @@ pub(super) const INK: &str = "#0f172a";
 pub(super) const PALE: &str = "#64748b";
 pub(super) const RULE: &str = "#e2e8f0";
 
+/// Every picture is as wide as the others: they stand below each other.
+const WIDTH: f64 = 760.0;
+
 /// A picture that is being drawn.
 pub(super) struct Picture {
-    width: f64,
     height: f64,
     body: String,
 }
@@ -39,8 +41,8 @@ pub(super) const SMALL: Style = Style { size: 12, weight: 400, colour: PALE, anc
 
 impl Picture {
     /// An empty picture with its title.
-    pub(super) fn new(width: f64, height: f64, title: &str, subtitle: &str) -> Self {
-        let mut picture = Self { width, height, body: String::new() };
+    pub(super) fn new(height: f64, title: &str, subtitle: &str) -> Self {
+        let mut picture = Self { height, body: String::new() };
         picture.text(24.0, 34.0, title, Style { size: 17, weight: 600, ..TEXT });
         picture.text(24.0, 54.0, subtitle, SMALL);
         picture
@@ -94,13 +96,13 @@ impl Picture {
 
     /// The file.
     pub(super) fn finish(self) -> String {
-        let Self { width, height, body } = self;
+        let Self { height, body } = self;
         format!(
-            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif">
+            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0}" height="{height:.0}" viewBox="0 0 {WIDTH:.0} {height:.0}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif">
 <rect x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="10" fill="#ffffff" stroke="{RULE}"/>
 {body}</svg>
 "##,
-            width - 1.0,
+            WIDTH - 1.0,
             height - 1.0
         )
     }
