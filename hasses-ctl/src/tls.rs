@@ -21,7 +21,7 @@ pub(crate) fn failed(server: &str, error: &io::Error) -> Failure {
         // Rustls has no name of its own for this one, and hands on what its verifier says.
         Some(rustls::Error::InvalidCertificate(why)) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
             Failure::refused("tls", format!("{what}: the certificate is marked as an authority's own"))
-                .advise("make it with basicConstraints=CA:FALSE, or name the authority that signed it (--ca FILE)")
+                .advise("make one for the server: openssl req … -addext basicConstraints=critical,CA:FALSE")
         }
         _ => Failure::refused("tls", format!("{what}: {}", legible(&error.to_string())))
             .advise("an authority of one's own is believed with --ca FILE"),

@@ -194,6 +194,11 @@ impl Plot {
         points.filter(|at| self.samples.iter().any(|(_, place, _)| place.total_cmp(at).is_eq())).collect()
     }
 
+    /// Whether what was measured at a place stands beside the line.
+    pub(crate) fn is_apart(&self, at: f64) -> bool {
+        self.curve.points.iter().any(|point| point.is_apart && point.at.total_cmp(&at).is_eq())
+    }
+
     /// The median of a line at a place.
     pub(crate) fn median(&self, line: &Line, at: f64) -> Option<f64> {
         let sample = self.samples.iter().find(|(one, place, _)| *one == line && place.total_cmp(&at).is_eq())?;

@@ -1,12 +1,12 @@
 //! Lines over a logarithmic horizontal axis; the vertical one begins at zero.
 
 use super::shade;
-use super::svg::{Anchor, PALE, Picture, RULE, SMALL, Style, TEXT};
+use super::svg::{Anchor, FOOT, PALE, Picture, RULE, SMALL, Style, TEXT};
 use crate::curves::Line;
 use crate::figure::{grouped, number};
 use crate::report::Plot;
 
-const HEIGHT: f64 = 400.0;
+const HEIGHT: f64 = 390.0 + FOOT;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 720.0;
 const TOP: f64 = 106.0;
@@ -14,12 +14,12 @@ const BOTTOM: f64 = 336.0;
 /// Rules across, at most.
 const RULES: f64 = 6.0;
 
-/// Draws the medians of a curve chart.
-pub(super) fn draw(plot: &Plot) -> String {
+/// Draws the medians of a curve chart, which this machine is below.
+pub(super) fn draw(plot: &Plot, machine: &str) -> String {
     let mut picture = Picture::new(HEIGHT, plot.curve.title, "µs, user and system time of the server; less is better");
     let places = plot.places();
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
-        return picture.finish();
+        return picture.finish(machine);
     };
     let across = |at: f64| {
         let share = if last > first { (at / first).ln() / (last / first).ln() } else { 0.5 };
@@ -51,11 +51,14 @@ pub(super) fn draw(plot: &Plot) -> String {
     legend(&mut picture, lines);
     // The daemon's own line comes last, over the others.
     for line in lines.iter().rev() {
-        let points: Vec<(f64, f64)> =
-            places.iter().filter_map(|at| Some((across(*at), up(plot.median(line, *at)?)))).collect();
-        picture.curve(&points, shade(line), dashes(line));
+        let points = |is_apart| -> Vec<(f64, f64)> {
+            let places = places.iter().filter(|at| plot.is_apart(**at) == is_apart);
+            places.filter_map(|at| Some((across(*at), up(plot.median(line, *at)?)))).collect()
+        };
+        picture.curve(&points(false), shade(line), dashes(line));
+        picture.dots(&points(true), shade(line));
     }
-    picture.finish()
+    picture.finish(machine)
 }
 
 fn legend(picture: &mut Picture, lines: &[Line]) {

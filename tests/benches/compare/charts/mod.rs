@@ -8,8 +8,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use bars::{Bars, Scale};
-
 use crate::curves::Line;
 use crate::kind::Kind;
 use crate::report::{Report, Row};
@@ -19,7 +17,6 @@ struct Chart {
     name: &'static str,
     title: &'static str,
     subtitle: &'static str,
-    scale: Scale,
     /// Name of a row of the report, and what stands above its bars.
     groups: &'static [(&'static str, &'static str)],
 }
@@ -29,7 +26,6 @@ const CHARTS: [Chart; 3] = [
         name: "cpu",
         title: "CPU a delivery, one message at a time",
         subtitle: "user and system time of the server; less is better",
-        scale: Scale::Linear,
         groups: &[
             ("one at a time, 1,000 subscribers: CPU a delivery", "1,000 subscribers"),
             ("one at a time, 10,000 subscribers: CPU a delivery", "10,000 subscribers"),
@@ -39,8 +35,7 @@ const CHARTS: [Chart; 3] = [
     Chart {
         name: "burst",
         title: "Deliveries a second on one core",
-        subtitle: "1,000 subscribers, logarithmic; more is better",
-        scale: Scale::Logarithmic,
+        subtitle: "1,000 subscribers; more is better",
         groups: &[
             ("bursts of 50, 1,000 subscribers: deliveries", "bursts of 50 messages"),
             ("one at a time, 1,000 subscribers: deliveries", "one message at a time"),
@@ -49,8 +44,7 @@ const CHARTS: [Chart; 3] = [
     Chart {
         name: "memory",
         title: "Memory of an idle subscriber",
-        subtitle: "resident memory of the server, 10,000 subscribers, logarithmic; less is better",
-        scale: Scale::Logarithmic,
+        subtitle: "resident memory of the server, 10,000 subscribers; less is better",
         groups: &[
             ("idle, 10,000 subscribers: memory a subscriber", "plain"),
             ("idle with TLS, 10,000 subscribers: memory a subscriber", "TLS"),
@@ -76,12 +70,11 @@ pub(crate) fn draw(report: &Report, folder: &Path) -> io::Result<Vec<Drawn>> {
         let groups: Vec<(&str, &Row)> =
             chart.groups.iter().filter_map(|(name, title)| Some((*title, report.row(name)?))).collect();
         if !groups.is_empty() {
-            let bars = Bars { title: chart.title, subtitle: chart.subtitle, scale: chart.scale };
-            write(chart.name, chart.title, bars.draw(report, &groups))?;
+            write(chart.name, chart.title, bars::draw(report, chart, &groups))?;
         }
     }
     for plot in &report.plots {
-        write(plot.curve.name, plot.curve.title, lines::draw(plot))?;
+        write(plot.curve.name, plot.curve.title, lines::draw(plot, &report.machine.line()))?;
     }
     Ok(drawn)
 }

@@ -11,8 +11,13 @@ pub(super) const RULE: &str = "#e2e8f0";
 /// Every picture is as wide as the others: they stand below each other.
 const WIDTH: f64 = 760.0;
 
+/// Room below everything, for what a picture is true of.
+pub(super) const FOOT: f64 = 34.0;
+
 /// A picture that is being drawn.
 pub(super) struct Picture {
+    /// For who cannot see it.
+    title: String,
     height: f64,
     body: String,
 }
@@ -42,7 +47,7 @@ pub(super) const SMALL: Style = Style { size: 12, weight: 400, colour: PALE, anc
 impl Picture {
     /// An empty picture with its title.
     pub(super) fn new(height: f64, title: &str, subtitle: &str) -> Self {
-        let mut picture = Self { height, body: String::new() };
+        let mut picture = Self { title: escaped(title), height, body: String::new() };
         picture.text(24.0, 34.0, title, Style { size: 17, weight: 600, ..TEXT });
         picture.text(24.0, 54.0, subtitle, SMALL);
         picture
@@ -72,6 +77,10 @@ impl Picture {
             r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round" stroke-dasharray="{dashes}"/>"#,
             path.join(" ")
         );
+        self.dots(points, colour);
+    }
+
+    pub(super) fn dots(&mut self, points: &[(f64, f64)], colour: &str) {
         for (x, y) in points {
             let _ = writeln!(
                 self.body,
@@ -87,18 +96,20 @@ impl Picture {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        let text = escaped(text);
         let _ = writeln!(
             self.body,
             r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" font-weight="{weight}" fill="{colour}" text-anchor="{anchor}">{text}</text>"#
         );
     }
 
-    /// The file.
-    pub(super) fn finish(self) -> String {
-        let Self { height, body } = self;
+    /// The file; `foot` says what the picture is true of.
+    pub(super) fn finish(mut self, foot: &str) -> String {
+        self.text(24.0, self.height - 14.0, foot, SMALL);
+        let Self { title, height, body } = self;
         format!(
-            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0}" height="{height:.0}" viewBox="0 0 {WIDTH:.0} {height:.0}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif">
+            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0}" height="{height:.0}" viewBox="0 0 {WIDTH:.0} {height:.0}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif" role="img" aria-label="{title}">
+<title>{title}</title>
 <rect x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="10" fill="#ffffff" stroke="{RULE}"/>
 {body}</svg>
 "##,
@@ -106,4 +117,8 @@ impl Picture {
             height - 1.0
         )
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
