@@ -38,7 +38,7 @@ impl Stage {
     fn new() -> Self {
         let limit = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("the soft limit can be raised");
-        let config = Config::default();
+        let config = Config { allow_reinit: true, ..Config::default() };
         let settings = Settings::with_tls(&config, 100_000, None);
         let clock = Arc::new(System::start());
         let (memory, history) = Memory::with_clock(clock.clone());
@@ -169,4 +169,32 @@ fn whoever_sends_without_end_is_not_all_that_is_read_from() {
     let mut head = [0; 15];
     late.read_exact(&mut head).expect("an answer after two turns");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[test]
+fn whoever_asks_anew_again_and_again_has_one_place_among_those_that_are_read_for() {
+    const IMPATIENT: usize = 64;
+    let mut stage = Stage::new();
+    let mut impatient: Vec<_> = (0..IMPATIENT).map(|_| stage.subscribe("a")).collect();
+    let mut late = stage.connect();
+    // From here on there is something that the newest events are looked for in.
+    stage.publish("b", 1);
+    stage.rest();
+    for _ in 0..50 {
+        for stream in &mut impatient {
+            received(stream);
+            ask(stream, "a&replay=1");
+        }
+        stage.shard.turn();
+    }
+    ask(&mut late, "b&replay=1");
+    let mut answer = Vec::new();
+    let mut turns = 0;
+    while !String::from_utf8_lossy(&answer).contains("event: hasses.cursor") {
+        turns += 1;
+        assert!(turns < IMPATIENT, "{turns} turns, and it is still not live");
+        stage.shard.turn();
+        // Nothing has come yet, or this.
+        let _ = late.read_to_end(&mut answer);
+    }
 }
