@@ -7,6 +7,7 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_lite::future::yield_now;
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, FutureExt as _};
 use hasses_client::wire::{
     Answer, Command, Decoder, ErrorCode, Form, Frame, Framing, Reply, classic_answer, classic_lines,
@@ -26,6 +27,8 @@ const READ_BYTES: usize = 64 * 1024;
 const MOST_DELIVERIES: u64 = 1 << 20;
 /// So many commands are submitted together all the same, since their subscribers get them in one write.
 const LEAST_COMMANDS: u64 = 64;
+/// After so many that are refused others get their turn as well: each may be a line of the log.
+const MOST_REFUSED: usize = 64;
 
 /// Bytes that one write into a FIFO puts there as a whole, on Linux.
 const PIPE_BUF: usize = 4096;
@@ -177,7 +180,7 @@ impl Session {
         let mut answers = Vec::new();
         let audience = self.context.audience.load(Relaxed).max(1);
         let most = (MOST_DELIVERIES / audience).max(LEAST_COMMANDS);
-        while frames.peek().is_some() {
+        loop {
             let mut commands = Vec::new();
             let mut asked = Vec::new();
             for frame in frames.by_ref() {
@@ -191,10 +194,15 @@ impl Session {
                             break;
                         }
                     }
-                    Err(failure) => asked.push((frame.answer, Some(failure))),
+                    Err(failure) => {
+                        asked.push((frame.answer, Some(failure)));
+                        if asked.len() - commands.len() >= MOST_REFUSED {
+                            break;
+                        }
+                    }
                 }
             }
-            let mut replies = self.context.inbox.submit_all(commands).await.into_iter();
+            let mut replies = self.submit(commands).await.into_iter();
             for (answer, failure) in asked {
                 // One reply comes for each command, so the iterator ends with the answers.
                 let Some(reply) = failure.map(Reply::Failed).or_else(|| replies.next()) else { break };
@@ -204,8 +212,19 @@ impl Session {
                 stream.write_all(&answers).await?;
                 answers.clear();
             }
+            if frames.peek().is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Submits commands. Also where there are none others get their turn: whoever sends without end what no command follows from
+    /// would be waited for nowhere, and all sessions share a thread with the hub.
+    async fn submit(&self, commands: Vec<Command>) -> Vec<Reply> {
+        if commands.is_empty() {
+            yield_now().await;
+        }
+        self.context.inbox.submit_all(commands).await
     }
 
     fn count(&self, frame: &Frame) {
@@ -249,6 +268,84 @@ impl Session {
                 }
             }
             Answer::Json | Answer::Log => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::sync::Arc;
+    use std::task::{Context as TaskContext, Poll};
+
+    use futures_lite::future::{block_on, poll_once};
+    use hasses_client::wire::Delimiter;
+    use smol::lock::Semaphore;
+
+    use super::*;
+    use crate::inbox::Inbox;
+    use crate::passed::Passed;
+    use crate::sources::{Current, Settings};
+
+    /// A publisher that is faster than whoever reads from it, for so many reads; these bytes again and again.
+    struct Fast(usize, &'static [u8]);
+
+    impl AsyncRead for Fast {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            if self.0 == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            self.0 -= 1;
+            buffer.iter_mut().zip(self.1.iter().cycle()).for_each(|(byte, &next)| *byte = next);
+            Poll::Ready(Ok(buffer.len()))
+        }
+    }
+
+    impl AsyncWrite for Fast {
+        fn poll_write(self: Pin<&mut Self>, _: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn session() -> Session {
+        let settings = Settings {
+            delimiter: Delimiter::Default,
+            max_message: 1000,
+            quiet_local: Duration::ZERO,
+            quiet_remote: Duration::ZERO,
+            allow_remote: false,
+            passed: Passed::default(),
+        };
+        let context = Context {
+            inbox: Inbox::new(1).0,
+            current: Current::new(settings),
+            permits: Arc::new(Semaphore::new(1)),
+            tcp_permits: Arc::new(Semaphore::new(1)),
+            stats: Arc::default(),
+            audience: Arc::default(),
+        };
+        Session::new("a test".to_owned(), Way::Both, None, Duration::ZERO, context)
+    }
+
+    #[test]
+    fn whoever_sends_what_no_command_follows_from_leaves_others_their_turn() {
+        const READS: usize = 8;
+        let refused = READS * READ_BYTES / b"x;".len();
+        for (bytes, turns) in [(&b"x"[..], READS), (b"{", READS), (b"x;", refused / MOST_REFUSED)] {
+            let mut running = pin!(session().run(Fast(READS, bytes)));
+            let mut waited = 0;
+            while block_on(poll_once(&mut running)).is_none() {
+                waited += 1;
+            }
+            assert!(waited >= turns, "{bytes:?} was put off {waited} times");
         }
     }
 }

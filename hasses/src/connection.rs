@@ -49,6 +49,8 @@ pub struct Connection {
     pub blocked: bool,
     /// It is told of `hasses.*` events.
     pub notices: bool,
+    /// It stands in the queue of those that the log is read for: once, however often it subscribes anew.
+    pub queued: bool,
     /// Tells this connection from others that had its slot.
     pub generation: u32,
     /// How many events it had when its silence was looked at last; what does not fit matters as little as a sum of bits.
@@ -154,6 +156,7 @@ impl Connection {
             watches_writing: false,
             blocked: false,
             notices: true,
+            queued: false,
             looked: 0,
             behind: None,
             told: now,

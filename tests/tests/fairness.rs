@@ -38,7 +38,7 @@ impl Stage {
     fn new() -> Self {
         let limit = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("the soft limit can be raised");
-        let config = Config::default();
+        let config = Config { allow_reinit: true, ..Config::default() };
         let settings = Settings::with_tls(&config, 100_000, None);
         let clock = Arc::new(System::start());
         let (memory, history) = Memory::with_clock(clock.clone());
@@ -51,13 +51,19 @@ impl Stage {
         Self { shard, mailbox, gate: Gate::new(1 << 30), id: history.newest }
     }
 
-    fn subscribe(&mut self, topic: &str) -> UnixStream {
-        let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    /// A connection that the shard is about to be given.
+    fn connect(&self) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         ours.set_nonblocking(true).expect("a socket");
         theirs.set_nonblocking(true).expect("a socket");
-        write!(ours, "GET /sse?subscribe={topic} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request is taken");
         let newcomer = Newcomer { socket: theirs.into(), peer: Peer::Unix, tls: None };
         self.mailbox.send_blocking(Message::Adopt(newcomer)).expect("a shard");
+        ours
+    }
+
+    fn subscribe(&mut self, topic: &str) -> UnixStream {
+        let mut ours = self.connect();
+        ask(&mut ours, topic);
         self.rest();
         received(&mut ours);
         ours
@@ -79,6 +85,11 @@ impl Stage {
     fn rest(&mut self) {
         while self.shard.turn() == Turn::Busy {}
     }
+}
+
+/// Sends the request that subscribes to a topic.
+fn ask(stream: &mut UnixStream, topic: &str) {
+    write!(stream, "GET /sse?subscribe={topic} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request is taken");
 }
 
 /// Events that have come.
@@ -131,15 +142,59 @@ fn newcomers_get_in_between() {
     let mut stage = Stage::new();
     let _large: Vec<_> = (0..LARGE).map(|_| stage.subscribe("large")).collect();
     stage.publish("large", 2);
-    let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-    ours.set_nonblocking(true).expect("a socket");
-    theirs.set_nonblocking(true).expect("a socket");
-    ours.write_all(b"GET /sse?subscribe=late HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request is taken");
-    let newcomer = Newcomer { socket: theirs.into(), peer: Peer::Unix, tls: None };
-    stage.mailbox.send_blocking(Message::Adopt(newcomer)).expect("a shard");
+    let mut ours = stage.connect();
+    ask(&mut ours, "late");
     stage.shard.turn();
     stage.shard.turn();
     let mut head = [0; 15];
     ours.read_exact(&mut head).expect("an answer after two turns, though four are needed for the others");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[test]
+fn whoever_sends_without_end_is_not_all_that_is_read_from() {
+    let mut stage = Stage::new();
+    let mut flooding = stage.subscribe("a");
+    let mut late = stage.connect();
+    stage.rest();
+    // As much as its socket takes, again after every turn: more than one turn reads.
+    let mut flood = || while flooding.write(&[b'x'; 1 << 14]).is_ok() {};
+    flood();
+    assert_eq!(stage.shard.turn(), Turn::Busy);
+    ask(&mut late, "b");
+    for _ in 0..2 {
+        flood();
+        stage.shard.turn();
+    }
+    let mut head = [0; 15];
+    late.read_exact(&mut head).expect("an answer after two turns");
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[test]
+fn whoever_asks_anew_again_and_again_has_one_place_among_those_that_are_read_for() {
+    const IMPATIENT: usize = 64;
+    let mut stage = Stage::new();
+    let mut impatient: Vec<_> = (0..IMPATIENT).map(|_| stage.subscribe("a")).collect();
+    let mut late = stage.connect();
+    // From here on there is something that the newest events are looked for in.
+    stage.publish("b", 1);
+    stage.rest();
+    for _ in 0..50 {
+        for stream in &mut impatient {
+            received(stream);
+            ask(stream, "a&replay=1");
+        }
+        stage.shard.turn();
+    }
+    ask(&mut late, "b&replay=1");
+    let mut answer = Vec::new();
+    let mut turns = 0;
+    while !String::from_utf8_lossy(&answer).contains("event: hasses.cursor") {
+        turns += 1;
+        assert!(turns < IMPATIENT, "{turns} turns, and it is still not live");
+        stage.shard.turn();
+        // Nothing has come yet, or this.
+        let _ = late.read_to_end(&mut answer);
+    }
 }

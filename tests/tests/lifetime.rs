@@ -41,6 +41,28 @@ fn a_quiet_stream_gets_one_comment_after_the_other() {
 }
 
 #[test]
+fn a_stream_whose_socket_was_full_gets_its_comments_again() {
+    let daemon = TestDaemon::with(|config| {
+        config.limits.heartbeat = Duration::from_millis(100);
+        config.limits.outbox = 16 * 1024 * 1024;
+    });
+    let mut publisher = daemon.publisher();
+    let mut subscriber = daemon.subscribe("subscribe=a");
+    subscriber.stream().bound_unread(64 * 1024);
+    let filler = "x".repeat(8_000);
+    let mut published = 0;
+    while publisher.status().queued_bytes == 0 {
+        publisher.publish("a", &filler);
+        published += 1;
+    }
+    // A time in which it would have had a comment, were its socket not full.
+    let mut other = daemon.subscribe("subscribe=b");
+    (0..5).for_each(|_| assert_eq!(other.chunk().as_deref(), Some(":\n")));
+    (0..published).for_each(|_| assert_eq!(subscriber.data(), filler));
+    assert_eq!(subscriber.chunk().as_deref(), Some(":\n"), "long before the progress time-out");
+}
+
+#[test]
 fn a_stream_of_maximum_age_is_ended_with_the_last_chunk() {
     let age = Duration::from_millis(400);
     let daemon = TestDaemon::with(|config| config.limits.max_age = Some(age));

@@ -84,25 +84,68 @@ impl Window {
         if ask.newest.is_none() && ask.patterns.iter().any(is_everything) && !self.has_latest() && !excepted {
             return to.saturating_sub(from);
         }
-        if let Way::Lists(lists) = self.way(ask, (from, to))
-            && (lists.len() == 1 || self.in_several == 0)
-            && !excepted
-        {
-            let counted =
-                |&(key, start): &(ListKey, usize)| self.topics.list(key).before(to).saturating_sub(start) as u64;
-            return lists.iter().map(counted).sum();
+        match self.way(ask, (from, to)) {
+            Way::Lists(lists) if (lists.len() == 1 || self.in_several == 0) && !excepted => {
+                let counted =
+                    |&(key, start): &(ListKey, usize)| self.topics.list(key).before(to).saturating_sub(start) as u64;
+                lists.iter().map(counted).sum()
+            }
+            Way::Lists(lists) => {
+                let mut count = 0;
+                self.merge(&lists, to, |entry| {
+                    count += u64::from(!is_excepted(entry, ask));
+                    ControlFlow::Continue(())
+                });
+                count
+            }
+            Way::Scan => self.count_all(ask, (from, to)),
         }
-        let (mut count, mut from) = (0, from);
-        loop {
-            let looked = self.walk(ask, (from, to), |_| {
-                count += 1;
+    }
+
+    /// Goes through all events at once, which a slice never does. So where they are many, the patterns are compared with each list
+    /// once, and not with each event.
+    fn count_all(&self, ask: &Ask<'_>, (from, to): (Place, Place)) -> u64 {
+        let comparisons = to.saturating_sub(from) * ask.patterns.len() as u64;
+        let many = comparisons > self.entries.len() as u64;
+        let overlapped = many.then(|| self.overlapped(ask.patterns));
+        let overlaps = |key: ListKey| match &overlapped {
+            Some(overlapped) => overlapped.get(key) == Some(&true),
+            None => self.overlaps(key, ask.patterns),
+        };
+        let is_owed = |&place: &Place| {
+            let owed = |entry| !is_excepted(entry, ask) && self.is_owed(entry, place, ask, to, overlaps);
+            self.at(place).is_some_and(owed)
+        };
+        (from..to).filter(is_owed).count() as u64
+    }
+
+    /// Which lists overlap any of the patterns, by their number. A pattern that another one holds, as `a*` does `ab`, is left out: the
+    /// lists of a hundred that are within each other would be gone through a hundred times.
+    fn overlapped(&self, patterns: &[TopicPattern]) -> Vec<bool> {
+        let mut sorted: Vec<&TopicPattern> = patterns.iter().collect();
+        sorted.sort_unstable_by_key(|pattern| {
+            let (name, kind) = parts(pattern);
+            (name, kind == Kind::Exact)
+        });
+        let mut overlapped = Vec::new();
+        let mut holder = None;
+        for pattern in sorted {
+            let (name, kind) = parts(pattern);
+            if holder.is_some_and(|prefix| name.starts_with(prefix)) {
+                continue;
+            }
+            if kind == Kind::Prefix {
+                holder = Some(name);
+            }
+            let _ = self.topics.names().overlapping(pattern, |key| {
+                if overlapped.len() <= key {
+                    overlapped.resize(key + 1, false);
+                }
+                overlapped[key] = true;
                 ControlFlow::Continue(())
             });
-            match looked {
-                Some(id) => from = self.behind(id),
-                None => return count,
-            }
         }
+        overlapped
     }
 
     /// Visits the events of an ask between two places. Gives up to where it came, where that is not the end.
@@ -113,19 +156,17 @@ impl Window {
         mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
     ) -> Option<EventId> {
         let mut visit = |entry: &Entry| {
-            if entry.except.is_some() && entry.except.as_ref() == ask.id {
-                return ControlFlow::Continue(());
-            }
-            visit(entry)
+            if is_excepted(entry, ask) { ControlFlow::Continue(()) } else { visit(entry) }
         };
         match self.way(ask, range) {
             Way::Lists(lists) => self.merge(&lists, range.1, visit),
             Way::Scan => {
                 let looks = (MOST_LOOKS / ask.patterns.len().max(1) as u64).max(MOST_EVENTS as u64);
                 let end = range.1.min(range.0 + looks);
+                let overlaps = |key| self.overlaps(key, ask.patterns);
                 for place in range.0..end {
                     let Some(entry) = self.at(place) else { break };
-                    if self.is_owed(entry, place, ask, range.1) && visit(entry).is_break() {
+                    if self.is_owed(entry, place, ask, range.1, overlaps) && visit(entry).is_break() {
                         return Some(entry.id);
                     }
                 }
@@ -206,19 +247,37 @@ impl Window {
         None
     }
 
-    /// Whether an event is for the patterns of an ask, and counts on one of the topics by which it is.
-    fn is_owed(&self, entry: &Entry, place: Place, ask: &Ask<'_>, to: Place) -> bool {
+    fn overlaps(&self, key: ListKey, patterns: &[TopicPattern]) -> bool {
+        let list = self.topics.list(key);
+        patterns.iter().any(|pattern| list.overlaps(pattern))
+    }
+
+    /// Whether an event is for the patterns of an ask, and counts on one of the topics by which it is. `overlaps` says which
+    /// lists the patterns overlap.
+    fn is_owed(
+        &self,
+        entry: &Entry,
+        place: Place,
+        ask: &Ask<'_>,
+        to: Place,
+        overlaps: impl Fn(ListKey) -> bool,
+    ) -> bool {
         let newest = self.newest_bound(ask);
         let mut owed = false;
         entry.lists.each(|key| {
-            let list = self.topics.list(key);
-            if !owed && ask.patterns.iter().any(|pattern| list.overlaps(pattern)) {
+            if !owed && overlaps(key) {
+                let list = self.topics.list(key);
                 let all_count = !list.is_latest() && newest.is_none();
                 owed = all_count || start(list, place, to, newest) == Some(list.before(place));
             }
         });
         owed
     }
+}
+
+/// Whether it is not for whom is asked for.
+fn is_excepted(entry: &Entry, ask: &Ask<'_>) -> bool {
+    entry.except.is_some() && entry.except.as_ref() == ask.id
 }
 
 fn is_everything(pattern: &TopicPattern) -> bool {

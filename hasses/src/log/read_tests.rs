@@ -72,6 +72,37 @@ fn what_one_slice_looks_at_is_bounded_however_many_topics_there_are() {
 }
 
 #[test]
+fn what_is_counted_by_going_through_all_events_does_not_depend_on_how_patterns_overlap() {
+    const TOPICS: u64 = 20_000;
+    let mut window = empty(ALL);
+    let me = SubscriberId::new("me").unwrap();
+    for nth in 0..TOPICS {
+        let mut publish = to(&format!("t/{nth}"));
+        publish.except = (nth % 4 == 0).then(|| me.clone());
+        push(&mut window, id(2000, nth), &publish, 0);
+    }
+    push(&mut window, id(2001, 0), &to("t/1*"), 0);
+    push(&mut window, id(2001, 1), &to("*"), 0);
+    push(&mut window, id(2001, 2), &to("u"), 0);
+    let ones = (0..TOPICS).filter(|nth| nth.to_string().starts_with('1')).count() as u64;
+    let mine = (0..TOPICS).filter(|nth| nth % 4 == 0 && nth.to_string().starts_with('1')).count() as u64;
+    for (patterns, me, expected) in [
+        (&["t/*", "t/1*", "t/19*", "t/7", "t/*"][..], None, TOPICS + 2),
+        (&["t/1", "t/1*", "t/19999", "none*"], None, ones + 2),
+        (&["t/19*", "t/1*", "none"], Some(&me), ones + 2 - mine),
+        (&["t", "u", "t/*"], None, TOPICS + 3),
+    ] {
+        let patterns: Vec<_> = patterns.iter().map(|text| TopicPattern::new(*text).unwrap()).collect();
+        let ask = Ask { patterns: &patterns, after: BIRTH, up_to: window.newest(), newest: None, id: me };
+        assert!(matches!(window.way(&ask, (0, TOPICS + 3)), Way::Scan), "{patterns:?}");
+        assert_eq!(window.count(&ask), expected, "{patterns:?}");
+        // Behind all but a few they are compared one by one.
+        let few = window.count(&Ask { after: id(2000, TOPICS - 1), ..ask });
+        assert_eq!(few, if patterns.len() == 3 && me.is_none() { 3 } else { 2 }, "{patterns:?}");
+    }
+}
+
+#[test]
 fn the_newest_of_each_topic_are_given_as_far_as_they_are_here() {
     let mut window = empty(ALL);
     (0..6).for_each(|nth| push(&mut window, id(2000, nth), &to(if nth % 2 == 0 { "a" } else { "b" }), 0));

@@ -35,8 +35,6 @@ pub struct Behind {
     newest: Option<(usize, EventId)>,
     /// It was too slow, and did not just come.
     slow: bool,
-    /// It stands in the queue of those that are read for.
-    queued: bool,
 }
 
 impl Behind {
@@ -101,7 +99,7 @@ impl Shard {
         if nothing || (after == position && newest.is_none()) {
             return self.go_live(slot, position);
         }
-        let behind = Behind { patterns: patterns.into_boxed_slice(), after, newest, slow: false, queued: false };
+        let behind = Behind { patterns: patterns.into_boxed_slice(), after, newest, slow: false };
         self.connections[slot as usize].behind = Some(Box::new(behind));
         if let Some((slice, events)) = first {
             self.give(slot, slice, &events);
@@ -163,7 +161,7 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         let first = connection.outbox.let_go(&mut self.pool).unwrap_or(event.id);
         let patterns = self.index.patterns_of(slot).collect();
-        let behind = Behind { patterns, after: first.before(), newest: None, slow: true, queued: false };
+        let behind = Behind { patterns, after: first.before(), newest: None, slow: true };
         connection.behind = Some(Box::new(behind));
         debug!("client {} ({}) is behind from {first} on", connection.number, connection.peer);
         self.shared.counters.behind.fetch_add(1, Relaxed);
@@ -174,9 +172,8 @@ impl Shard {
     /// A subscriber that is behind has an empty outbox: it gets its turn to read on.
     pub(super) fn queue_catching_up(&mut self, slot: Slot) {
         let key = self.key(slot);
-        if let Some(behind) = &mut self.connections[slot as usize].behind
-            && !std::mem::replace(&mut behind.queued, true)
-        {
+        let connection = &mut self.connections[slot as usize];
+        if connection.behind.is_some() && !std::mem::replace(&mut connection.queued, true) {
             self.catching_up.push_back(key);
         }
     }
@@ -201,17 +198,17 @@ impl Shard {
     fn catch_up(&mut self, slot: Slot) {
         let key = self.key(slot);
         let connection = &mut self.connections[slot as usize];
-        let Some(behind) = &mut connection.behind else { return };
+        connection.queued = false;
+        let Some(behind) = &connection.behind else { return };
         if connection.phase != Phase::Subscribed || !connection.outbox.is_empty() {
             // Its turn comes again when that is out.
-            behind.queued = false;
             return;
         }
         if behind.after > self.position {
             // It had events from another shard that have yet to come here.
+            connection.queued = true;
             return self.ahead.push(key);
         }
-        behind.queued = false;
         let ask = Ask {
             patterns: &behind.patterns,
             after: behind.after,

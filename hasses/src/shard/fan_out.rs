@@ -76,14 +76,14 @@ impl Shard {
                     // The log gives it to this one when its turn comes.
                     return;
                 }
-                match queue(connection, event, limit, pool, *now) {
-                    Ok(written) => {
-                        *delivered += written;
-                        // Whose socket is full is written to when there is room again, which is told.
-                        if !connection.blocked && !std::mem::replace(&mut connection.touched, true) {
-                            touched.push_back(slot);
-                        }
+                let (queued, written) = queue(connection, event, limit, pool, *now);
+                *delivered += written;
+                match queued {
+                    // Whose socket is full is written to when there is room again, which is told.
+                    Ok(()) if !connection.blocked && !std::mem::replace(&mut connection.touched, true) => {
+                        touched.push_back(slot);
                     }
+                    Ok(()) => {}
                     Err(Full) => slow.push(slot),
                 }
             });
@@ -115,13 +115,54 @@ impl Shard {
     }
 }
 
-/// Puts an event into an outbox; gives how many events went out to make room. A full outbox is written once: it may be full
-/// only because this turn has not written yet.
-fn queue(connection: &mut Connection, event: &Event, limit: usize, pool: &mut Pool, now: Millis) -> Result<u64, Full> {
+/// Puts an event into an outbox; gives how many events went out to make room, which also those do that made too little. A full
+/// outbox is written once: it may be full only because this turn has not written yet.
+fn queue(
+    connection: &mut Connection,
+    event: &Event,
+    limit: usize,
+    pool: &mut Pool,
+    now: Millis,
+) -> (Result<(), Full>, u64) {
     let framing = connection.framing;
     if connection.outbox.push(&event.rendered, framing, limit, pool).is_ok() {
-        return Ok(0);
+        return (Ok(()), 0);
     }
     let (_, written) = flush_counted(connection, pool, now);
-    connection.outbox.push(&event.rendered, framing, limit, pool).map(|()| written)
+    (connection.outbox.push(&event.rendered, framing, limit, pool), written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use hasses_client::wire::{EventId, Publish, TopicPattern};
+    use rustix::net::sockopt::set_socket_send_buffer_size;
+
+    use super::*;
+    use crate::arrival::Newcomer;
+    use crate::connection::Peer;
+    use crate::sse::Rendered;
+
+    fn event(text: &str) -> Event {
+        let publish = Publish::new(TopicPattern::new("t").unwrap(), text);
+        let rendered = Rendered::event(EventId::default(), &publish, &mut Vec::new());
+        Event::new(EventId::default(), publish, rendered)
+    }
+
+    #[test]
+    fn what_went_out_counts_also_where_it_made_too_little_room() {
+        const LIMIT: usize = 1 << 20;
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        set_socket_send_buffer_size(&ours, 16 * 1024).unwrap();
+        let mut connection = Connection::new(Newcomer { socket: ours.into(), peer: Peer::Unix, tls: None }, 1, 1, 0);
+        let mut pool = Pool::new(usize::MAX);
+        let small = event(&"x".repeat(1000));
+        for _ in 0..200 {
+            assert_eq!(queue(&mut connection, &small, LIMIT, &mut pool, 0), (Ok(()), 0));
+        }
+        let (queued, written) = queue(&mut connection, &event(&"x".repeat(LIMIT)), LIMIT, &mut pool, 0);
+        assert_eq!((queued, written), (Err(Full), connection.delivered));
+        assert!(written > 0 && !connection.outbox.is_empty(), "{written} of 200 went out");
+    }
 }

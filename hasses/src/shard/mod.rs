@@ -243,7 +243,7 @@ impl Shard {
         self.delivered += events;
         match flushed {
             Flushed::All if connection.behind.is_some() => {
-                connection.blocked = false;
+                self.unblock(slot);
                 self.queue_catching_up(slot);
             }
             Flushed::All if connection.phase == Phase::Ending => {
@@ -252,7 +252,7 @@ impl Shard {
                     self.close(slot);
                 }
             }
-            Flushed::All => connection.blocked = false,
+            Flushed::All => self.unblock(slot),
             Flushed::Blocked => {
                 if let Some(behind) = &mut connection.behind {
                     behind.let_go(&mut connection.outbox, &mut self.pool);
@@ -272,6 +272,13 @@ impl Shard {
             }
             Flushed::Broken => self.close(slot),
             Flushed::GivenUp => self.disconnect_stalled(slot),
+        }
+    }
+
+    /// A socket has taken everything. Its heartbeat is due sooner than its progress would have been.
+    fn unblock(&mut self, slot: Slot) {
+        if std::mem::take(&mut self.connections[slot as usize].blocked) {
+            self.schedule(slot);
         }
     }
 

@@ -53,7 +53,8 @@ impl Shard {
         busy |= self.flush_slice();
         busy |= self.catch_up_slice();
         busy |= self.drain_slice();
-        if busy {
+        // What is left of the turn before would put the wait off for as long as somebody sees to it that something is.
+        if busy || !self.unread.is_empty() || !self.due.is_empty() {
             self.look(Some(Duration::ZERO));
         }
         busy |= self.serve_ready();
