@@ -108,9 +108,9 @@ impl Window {
         let comparisons = to.saturating_sub(from) * ask.patterns.len() as u64;
         let many = comparisons > self.entries.len() as u64;
         let overlapped = many.then(|| self.overlapped(ask.patterns));
-        let overlaps = |key: ListKey| match &overlapped {
+        let overlaps = |key: ListKey, list: &List| match &overlapped {
             Some(overlapped) => overlapped.get(key) == Some(&true),
-            None => self.overlaps(key, ask.patterns),
+            None => overlaps(list, ask.patterns),
         };
         let is_owed = |&place: &Place| {
             let owed = |entry| !is_excepted(entry, ask) && self.is_owed(entry, place, ask, to, overlaps);
@@ -163,7 +163,7 @@ impl Window {
             Way::Scan => {
                 let looks = (MOST_LOOKS / ask.patterns.len().max(1) as u64).max(MOST_EVENTS as u64);
                 let end = range.1.min(range.0 + looks);
-                let overlaps = |key| self.overlaps(key, ask.patterns);
+                let overlaps = |_, list: &List| overlaps(list, ask.patterns);
                 for place in range.0..end {
                     let Some(entry) = self.at(place) else { break };
                     if self.is_owed(entry, place, ask, range.1, overlaps) && visit(entry).is_break() {
@@ -247,11 +247,6 @@ impl Window {
         None
     }
 
-    fn overlaps(&self, key: ListKey, patterns: &[TopicPattern]) -> bool {
-        let list = self.topics.list(key);
-        patterns.iter().any(|pattern| list.overlaps(pattern))
-    }
-
     /// Whether an event is for the patterns of an ask, and counts on one of the topics by which it is. `overlaps` says which
     /// lists the patterns overlap.
     fn is_owed(
@@ -260,19 +255,23 @@ impl Window {
         place: Place,
         ask: &Ask<'_>,
         to: Place,
-        overlaps: impl Fn(ListKey) -> bool,
+        overlaps: impl Fn(ListKey, &List) -> bool,
     ) -> bool {
         let newest = self.newest_bound(ask);
         let mut owed = false;
         entry.lists.each(|key| {
-            if !owed && overlaps(key) {
-                let list = self.topics.list(key);
+            let list = self.topics.list(key);
+            if !owed && overlaps(key, list) {
                 let all_count = !list.is_latest() && newest.is_none();
                 owed = all_count || start(list, place, to, newest) == Some(list.before(place));
             }
         });
         owed
     }
+}
+
+fn overlaps(list: &List, patterns: &[TopicPattern]) -> bool {
+    patterns.iter().any(|pattern| list.overlaps(pattern))
 }
 
 /// Whether it is not for whom is asked for.
