@@ -7,6 +7,7 @@
 //! The boundary is `Command` and `Reply`, not bytes, so that sources which are no byte streams fit. Those that are share
 //! [`Session`]. A new source is one file that implements [`ControlSource`], its `mod` line here, and its line in [`SOURCES`].
 
+mod complaints;
 mod connections;
 mod error;
 mod fifo;

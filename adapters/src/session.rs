@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, FutureExt as _};
@@ -15,6 +15,7 @@ use hasses_client::wire::{
 use smol::Timer;
 use tracing::{debug, error, info, warn};
 
+use crate::complaints::{Complaints, Line, MOST};
 use crate::foreign::{Opening, opening};
 use crate::sources::Context;
 
@@ -54,6 +55,7 @@ pub struct Session {
     decoder: Decoder,
     /// The first bytes, until they tell whether this is the control protocol.
     held: Option<Vec<u8>>,
+    complaints: Complaints,
     context: Context,
 }
 
@@ -78,7 +80,16 @@ impl Session {
         });
         // Whoever may open a FIFO is no web page.
         let held = (way == Way::Both && form.is_none()).then(Vec::new);
-        Self { peer, way, quiet, long_quiet: settings.quiet_remote, decoder, held, context }
+        Self {
+            peer,
+            way,
+            quiet,
+            long_quiet: settings.quiet_remote,
+            decoder,
+            held,
+            complaints: Complaints::default(),
+            context,
+        }
     }
 
     /// Serves the stream until it ends.
@@ -239,23 +250,21 @@ impl Session {
         }
     }
 
-    fn answer(&self, answer: &Answer, reply: &Reply, out: &mut Vec<u8>) {
+    fn answer(&mut self, answer: &Answer, reply: &Reply, out: &mut Vec<u8>) {
         if let Reply::Failed(failure) = reply {
             self.context.stats.refused_commands.fetch_add(1, Relaxed);
             if *answer == Answer::Log || self.way == Way::InOnly {
-                if failure.code == ErrorCode::NotStored {
-                    warn!("message from {} is lost: {}", self.peer, failure.error);
-                    return;
-                }
-                info!("wrong message from {}, ignored: {failure}", self.peer);
-                return;
+                return self.complain(|peer| match failure.code {
+                    ErrorCode::NotStored => warn!("message from {peer} is lost: {}", failure.error),
+                    _ => info!("wrong message from {peer}, ignored: {failure}"),
+                });
             }
             debug!("refused {}: {failure}", self.peer);
         }
         match answer {
             Answer::Json if self.way == Way::Both => reply.write_line(out),
             Answer::Classic(query) if query.answers_the_sender() && self.way == Way::InOnly => {
-                warn!("{} asked for an answer ({query:?}), but has no way back", self.peer);
+                self.complain(|peer| warn!("{peer} asked for an answer ({query:?}), but has no way back"));
             }
             Answer::Classic(query) => {
                 for line in classic_lines(query, reply) {
@@ -268,6 +277,20 @@ impl Session {
                 }
             }
             Answer::Json | Answer::Log => {}
+        }
+    }
+
+    /// Tells the log of a fault, unless it has been told of too many.
+    fn complain(&mut self, tell: impl FnOnce(&str)) {
+        match self.complaints.add(Instant::now()) {
+            Line::Fault => tell(&self.peer),
+            Line::Silence => {
+                warn!(
+                    "{} has sent more than {MOST} such messages within a second; the next are only counted",
+                    self.peer
+                );
+            }
+            Line::Nothing => {}
         }
     }
 }

@@ -194,6 +194,18 @@ fn malformed_messages_are_logged_from_the_normal_level_on() {
 }
 
 #[test]
+fn a_flood_of_malformed_messages_is_counted_and_not_all_logged() {
+    let daemon = Logging::start(&[]);
+    let lines = daemon.logged(&("hello\n".repeat(10_000) + "numberofclients\n"), "Number of connected clients: 0");
+    let told = lines.iter().filter(|line| line.contains("\"hello\" is neither")).count();
+    // Twenty a second; a busy machine may take some.
+    assert!((20..2_000).contains(&told), "{told} lines");
+    let silence = "has sent more than 20 such messages within a second; the next are only counted";
+    assert!(lines[20].ends_with(silence), "{}", lines[20]);
+    assert_eq!(daemon.publisher().status().refused_commands_total, 10_000);
+}
+
+#[test]
 fn each_message_is_logged_at_the_debug_level_only() {
     let daemon = Logging::start(&[]);
     let lines = daemon.logged("a=secret\nnumberofclients\n", "Number of connected clients: 0");
