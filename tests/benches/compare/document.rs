@@ -39,8 +39,14 @@ and intact content: one fault makes a run invalid. A run measures every server, 
 over the runs, with the smallest and the largest in brackets; a ratio is the median of the ratios within each run, since
 absolute figures drift on shared machines. What is over within a quarter of a second is measured seven times a run, in turn. CPU is user and system time of the server's processes as the scheduler accounts it.
 Memory is the growth of their resident set; what the kernel holds for sockets is not in it. Messages are 64 bytes unless said
-otherwise. *bare loop* is one epoll thread that renders a message once and calls `send` for each subscriber: the least that a
-server can do one message at a time. With two shards the daemon has a further core only where the machine has more than two:
+otherwise.
+
+*bare loop* is one epoll thread that renders a message once and calls `send` for each subscriber: about the least that a server can do
+one message at a time. There hasses makes the same calls, and nine tenths of both are the kernel's; where it is below the bare loop that is
+no merit of its own, since what a send costs varies by a fifth with how it meets the receiver's reads. In bursts the others send each
+message by itself, while hasses writes to each subscriber once what has come together for it: that is what the ratio shows.
+
+With two shards the daemon has a further core only where the machine has more than two:
 elsewhere the line shows what a second thread costs. More on each case is in `tests/benches/compare/main.rs` and the tables
 beside it.
 ";
