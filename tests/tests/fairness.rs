@@ -120,6 +120,21 @@ fn an_event_for_few_does_not_wait_until_thousands_are_written_to() {
 }
 
 #[test]
+fn an_event_for_few_does_not_wait_for_the_thousands_of_one_that_came_with_it() {
+    let mut stage = Stage::new();
+    let mut large: Vec<_> = (0..LARGE).map(|_| stage.subscribe("large")).collect();
+    let mut small = stage.subscribe("small");
+    stage.publish("small", 1);
+    stage.publish("large", 1);
+    assert_eq!(stage.shard.turn(), Turn::Busy);
+    assert_eq!(received(&mut small), 1);
+    let served = with_everything(&mut large, 1);
+    assert!(served > 0 && served < LARGE / 2, "{served} of {LARGE} were written to before or behind it in one turn");
+    stage.rest();
+    assert_eq!(served + with_everything(&mut large, 1), LARGE);
+}
+
+#[test]
 fn few_that_are_hurried_on_and_on_do_not_keep_thousands_waiting() {
     let mut stage = Stage::new();
     let mut large: Vec<_> = (0..LARGE).map(|_| stage.subscribe("large")).collect();

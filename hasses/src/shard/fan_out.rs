@@ -36,7 +36,12 @@ impl Shard {
     pub(super) fn fan_out(&mut self, event: &Event, company: Company) -> u64 {
         let stamp = self.next_stamp();
         let limit = self.settings.limits.outbox;
-        let mut direct = if company == Company::Alone { MOST_DIRECT } else { 0 };
+        let mut direct = match company {
+            Company::Others => 0,
+            Company::Alone if self.touched.is_empty() && self.hurried.is_empty() => MOST_DIRECT,
+            // Whoever is to be written to already would wait for all of it.
+            Company::Alone => LOOK,
+        };
         let mut matched = 0;
         let mut slow = Vec::new();
         let waiting = self.touched.len();
