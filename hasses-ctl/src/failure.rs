@@ -151,6 +151,7 @@ impl From<wire::Failure> for Failure {
             ErrorCode::NotStored => {
                 refusal.advise("the disk with the daemon's --log-dir is full or failing; nothing was sent")
             }
+            ErrorCode::TooLarge => refusal.advise("the limit is the daemon's --max-message"),
             ErrorCode::Internal => refusal.advise("the log of the daemon says more"),
             _ => refusal,
         }

@@ -23,8 +23,9 @@ const HEAD_START: Duration = Duration::from_secs(3);
 
 const FIGURES: [Figure; 3] = [
     Figure::new("p50", Unit::Milliseconds, "/latency_us/p50"),
-    Figure::new("p99", Unit::Milliseconds, "/latency_us/p99"),
-    Figure::with_goals("the longest", Unit::Milliseconds, "/latency_us/max", &[Goal::AtMost(25.0)]),
+    Figure::with_goals("p99", Unit::Milliseconds, "/latency_us/p99", &[Goal::AtMost(10.0)]),
+    // Of some hundreds one meets what the machine does else: a virtual one takes twenty milliseconds from everybody now and then.
+    Figure::with_goals("the longest", Unit::Milliseconds, "/latency_us/max", &[Goal::AtMost(40.0)]),
 ];
 
 /// Measures the quiet topic's latency while the busy one is written without a pause.
