@@ -114,7 +114,7 @@ fn a_refused_line_is_named_and_does_not_keep_the_others_back() {
     assert_eq!(run.code, 1);
     assert_eq!(
         run.err,
-        "error: line 2: too large for this daemon\nerror: line 3: the line is not UTF-8 from byte 0 on\n\
+        "error: line 2: too large for this daemon\n  the limit is the daemon's --max-message\nerror: line 3: the line is not UTF-8 from byte 0 on\n\
          error: 2 lines refused\n"
     );
     assert!(run.out.starts_with("2 lines sent"), "{}", run.out);
