@@ -39,9 +39,11 @@ fn a_write_that_makes_no_progress_in_time_ends_the_connection_and_loses_nothing(
     let blocks: Vec<&str> = text.split("\n\n").collect();
     let whole: Vec<&&str> = blocks[..blocks.len() - 1].iter().filter(|block| block.contains("id: ")).collect();
     let id = whole[whole.len() - 1].split_once("id: ").expect("an id").1.split('\n').next().expect("a line");
+    // Where the system found more room it may have caught up in between, and was told where it stood.
+    let events = whole.iter().filter(|block| !block.contains("event: hasses.cursor")).count();
     let mut second = come_back(&daemon, "subscribe=a", id);
     assert_eq!(verdict(&mut second)["status"], "resumed");
-    (whole.len()..200).for_each(|nth| assert_eq!(number(&second.data()), nth));
+    (events..200).for_each(|nth| assert_eq!(number(&second.data()), nth));
     publish(&mut publisher, "a", "on");
     assert_eq!(reading.data(), "on");
 }
