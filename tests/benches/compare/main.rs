@@ -8,7 +8,7 @@
 //! - any server that runs already: `--server NAME=URL,pid=PID,post=URL`, or `control=URL` where it takes hasses' lines.
 //!
 //! ```sh
-//! cargo bench -p hasses-tests --bench compare                      # everything: a quarter of an hour
+//! cargo bench -p hasses-tests --bench compare                      # everything: some 20 minutes
 //! cargo bench -p hasses-tests --bench compare -- --quick           # one run, smaller: some minutes
 //! cargo bench -p hasses-tests --bench compare -- --only burst      # one case
 //! cargo bench -p hasses-tests --bench compare -- --skip nchan --json compare.json
