@@ -7,7 +7,7 @@
 use std::fs;
 use std::future::Future;
 use std::io::{self, PipeReader};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOKS_MISSING: u32 = 2;
 /// As classic, less the umask: the writers are other users' processes.
 const MODE: u32 = 0o666;
-/// What it is made with where rights were asked for, until it has them.
+/// What it is made with where a mode was asked for, until it has that.
 const NOBODY_ELSE: u32 = 0o600;
 
 /// What a FIFO gets that is made here; one that is there keeps what it has.
@@ -100,13 +100,11 @@ fn open_or_make(path: &Path, rights: Rights) -> io::Result<OpenFifo> {
     Ok(OpenFifo { pipe, inode: (metadata.dev(), metadata.ino()) })
 }
 
-/// Makes one that is open to nobody else until it has its rights.
+/// Makes one; where a mode was asked for it is open to nobody else until it has that.
 fn make(path: &Path, Rights { mode, group }: Rights) -> io::Result<()> {
     let made = Mode::from_raw_mode(if mode.is_some() { NOBODY_ELSE } else { MODE });
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, made, 0)?;
-    let given = group
-        .map_or(Ok(()), |group| std::os::unix::fs::chown(path, None, Some(group)))
-        .and_then(|()| mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode))));
+    let given = crate::unix::give(path, mode, group);
     if given.is_err() {
         // It would be taken for an operator's at the next start.
         let _ = fs::remove_file(path);

@@ -87,6 +87,15 @@ pub(crate) fn group_of(url: &SourceUrl) -> Result<Option<u32>, OpenError> {
     }
 }
 
+/// Gives a file that was made just now its group and its mode, where they were asked for.
+pub(crate) fn give(path: &Path, mode: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    // Not asked of the system in vain: a filter of system calls may refuse it.
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group))?;
+    }
+    mode.map_or(Ok(()), |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+}
+
 /// Makes a listening Unix socket at `path`. One that a dead process left is replaced.
 ///
 /// The socket gets its mode and group before anybody can connect, and its name last, so there is no moment at which
@@ -119,9 +128,7 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
     // Left by a process of the same number that was killed at this point.
     let _ = fs::remove_file(&unnamed);
     rustix::net::bind(&socket, &address)?;
-    let prepared = fs::set_permissions(&unnamed, fs::Permissions::from_mode(mode))
-        // Not asked of the system in vain: a filter of system calls may refuse it.
-        .and_then(|()| group.map_or(Ok(()), |group| std::os::unix::fs::chown(&unnamed, None, Some(group))))
+    let prepared = give(&unnamed, Some(mode), group)
         .and_then(|()| Ok(rustix::net::listen(&socket, BACKLOG)?))
         .and_then(|()| fs::rename(&unnamed, path));
     if let Err(error) = prepared {
