@@ -28,7 +28,7 @@ const READ_BYTES: usize = 64 * 1024;
 const MOST_DELIVERIES: u64 = 1 << 20;
 /// So many commands are submitted together all the same, since their subscribers get them in one write.
 const LEAST_COMMANDS: u64 = 64;
-/// After so many that are refused others get their turn as well: each may be a line of the log.
+/// After so many that are refused others get their turn as well: each is answered, or told to the log.
 const MOST_REFUSED: usize = 64;
 
 /// Bytes that one write into a FIFO puts there as a whole, on Linux.
@@ -297,11 +297,11 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::{Pin, pin};
+    use std::pin::pin;
     use std::sync::Arc;
-    use std::task::{Context as TaskContext, Poll};
 
     use futures_lite::future::{block_on, poll_once};
+    use futures_lite::io::Cursor;
     use hasses_client::wire::Delimiter;
     use smol::lock::Semaphore;
 
@@ -309,34 +309,6 @@ mod tests {
     use crate::inbox::Inbox;
     use crate::passed::Passed;
     use crate::sources::{Current, Settings};
-
-    /// A publisher that is faster than whoever reads from it, for so many reads; these bytes again and again.
-    struct Fast(usize, &'static [u8]);
-
-    impl AsyncRead for Fast {
-        fn poll_read(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-            if self.0 == 0 {
-                return Poll::Ready(Ok(0));
-            }
-            self.0 -= 1;
-            buffer.iter_mut().zip(self.1.iter().cycle()).for_each(|(byte, &next)| *byte = next);
-            Poll::Ready(Ok(buffer.len()))
-        }
-    }
-
-    impl AsyncWrite for Fast {
-        fn poll_write(self: Pin<&mut Self>, _: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_close(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
 
     fn session() -> Session {
         let settings = Settings {
@@ -363,7 +335,9 @@ mod tests {
         const READS: usize = 8;
         let refused = READS * READ_BYTES / b"x;".len();
         for (bytes, turns) in [(&b"x"[..], READS), (b"{", READS), (b"x;", refused / MOST_REFUSED)] {
-            let mut running = pin!(session().run(Fast(READS, bytes)));
+            // A publisher that is faster than whoever reads from it.
+            let sent: Vec<u8> = bytes.iter().copied().cycle().take(READS * READ_BYTES).collect();
+            let mut running = pin!(session().run(Cursor::new(sent)));
             let mut waited = 0;
             while block_on(poll_once(&mut running)).is_none() {
                 waited += 1;
